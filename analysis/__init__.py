@@ -1,0 +1,1 @@
+"""Statistics, figures and reports from the tables of a study."""

@@ -1,0 +1,1 @@
+"""Figures of a report; one figure per file: first its data, then its drawing."""

@@ -1,0 +1,1 @@
+"""Studies: search, record, tracking, confirmation and export of configurations."""

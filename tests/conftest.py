@@ -1,0 +1,1 @@
+"""Seeds and shared fixtures; imports of the packages stay inside, so that shape checks see them."""

@@ -1,0 +1,1 @@
+"""Aggregators: the embeddings of a group become one; one component per file."""

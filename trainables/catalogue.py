@@ -1,0 +1,114 @@
+"""The folders are the registry: which components exist, and which options each one has."""
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Annotated, Any, Literal, final, get_args, get_origin
+
+from pydantic import TypeAdapter, ValidationError
+
+from trainables.contracts import Search, SearchAmong
+
+SLOTS = {"encoder": "encoders", "aggregator": "aggregators", "loss": "losses", "views": "views"}
+
+
+@final
+@dataclass(frozen=True)
+class Option:
+    """One keyword-only constructor argument of a component.
+
+    ``annotation`` carries type and legal range, ``kind`` the plain type (int, float, bool or str);
+    ``choices`` are the legal values where they are listed; ``suggestion`` is the space searched
+    when a study names none.
+    """
+
+    name: str
+    annotation: Any
+    kind: type
+    default: Any
+    choices: tuple[Any, ...] | None
+    suggestion: Search | SearchAmong | None
+    description: str
+
+    def problem(self, value: Any) -> str | None:
+        """What is wrong with a value, or None if it is legal."""
+        try:
+            TypeAdapter(self.annotation).validate_python(value, strict=True)
+        except ValidationError as error:
+            first = error.errors()[0]
+            return f"{first['msg'][0].lower()}{first['msg'][1:]}, got {value!r}"
+        return None
+
+
+def names(slot: str) -> list[str]:
+    """Names a study file may use in ``slot``, sorted; imports nothing."""
+    folder = Path(__file__).parent / SLOTS[slot]
+    return sorted(module.name for module in iter_modules([str(folder)]))
+
+
+def load(slot: str, name: str) -> Any:
+    """The class of a component, by the name of its file.
+
+    Raises:
+        KeyError: if the folder of ``slot`` has no such file.
+        AttributeError: if the file lacks the class its name promises.
+    """
+    if name not in names(slot):
+        raise KeyError(f"no such {slot}: {name}")
+    return getattr(import_module(f"trainables.{SLOTS[slot]}.{name}"), class_name(slot, name))
+
+
+def class_name(slot: str, name: str) -> str:
+    """The class that a component file must hold: ``soft_max`` gives ``SoftMaxAggregator``."""
+    return "".join(word.capitalize() for word in name.split("_")) + slot.capitalize()
+
+
+def options(component: Callable[..., Any]) -> dict[str, Option]:
+    """Options of a component by name, read from its constructor; constructs nothing."""
+    described = _described(inspect.getdoc(component) or "")
+    parameters = inspect.signature(component).parameters.values()
+    return {
+        parameter.name: _option(parameter, described.get(parameter.name, ""))
+        for parameter in parameters
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+
+
+def is_learnable(component: type, *wiring: Any) -> bool:
+    """Whether a component built with its default options holds parameters that training changes."""
+    return any(parameter.requires_grad for parameter in component(*wiring).parameters())
+
+
+def _option(parameter: inspect.Parameter, description: str) -> Option:
+    bare, *metadata = (
+        get_args(parameter.annotation)
+        if get_origin(parameter.annotation) is Annotated
+        else (parameter.annotation,)
+    )
+    if bare is bool:
+        choices: tuple[Any, ...] | None = (False, True)
+    else:
+        choices = get_args(bare) if get_origin(bare) is Literal else None
+    return Option(
+        name=parameter.name,
+        annotation=parameter.annotation,
+        kind=type(choices[0]) if choices else bare,
+        default=parameter.default,
+        choices=choices,
+        suggestion=next(
+            (item for item in metadata if isinstance(item, Search | SearchAmong)), None
+        ),
+        description=description,
+    )
+
+
+def _described(docstring: str) -> dict[str, str]:
+    """Argument descriptions of a Google-style docstring, each on one line."""
+    section = re.search(r"^Args:\n((?:[ ]+.*\n?|\n)+)", docstring, re.MULTILINE)
+    text = section[1] if section else ""
+    entries = re.findall(r"^ {4}(\w+): ((?:.|\n {6,})+)", text, re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in entries}

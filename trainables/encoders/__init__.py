@@ -1,0 +1,1 @@
+"""Encoders: a point becomes an embedding; one component per file."""

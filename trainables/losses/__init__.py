@@ -1,0 +1,1 @@
+"""Losses that train encoder and aggregator; one component per file."""

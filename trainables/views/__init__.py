@@ -1,0 +1,1 @@
+"""Views: random changes of points that keep their class; one component per file."""
