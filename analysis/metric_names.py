@@ -1,0 +1,52 @@
+"""What the names of metrics say: ``bound/t4_relative_gap.size5`` and its neighbours."""
+
+import re
+
+BOUNDS = {"t4": "T4", "t1_prime": "T1′", "t1": "T1"}
+"""Bounds of a table of bounds and how a reader knows them, tightest first."""
+
+WORDS = {
+    "map_at_r": "MAP@R",
+    "recall_at_1": "recall@1",
+    "relative_gap": "relative gap",
+    "m_star": "margin m*",
+}
+
+
+def beside(name: str, quantity: str) -> str:
+    """The bound metric of another quantity at the same size, as ``bound/m_star.size5``."""
+    _, _, suffix = name.rpartition(".")
+    return f"bound/{quantity}.{suffix}"
+
+
+def bound_of(name: str) -> str:
+    """The bound a gap metric is about, as ``t4``; the tightest where the name has none."""
+    match = re.match(r"bound/(t\d+(?:_prime)?)_", name)
+    return match[1] if match else next(iter(BOUNDS))
+
+
+def size_of(name: str) -> int | None:
+    """Points per group that a metric is about, or None where it is about no group size."""
+    match = re.search(r"\.size(\d+)$", name)
+    return int(match[1]) if match else None
+
+
+def on_test(name: str) -> str:
+    """The metric of a confirmation that answers to a validation metric: ``test/map_at_r.size5``."""
+    _, _, rest = name.partition("/")
+    return f"test/{rest}"
+
+
+def in_words(name: str) -> str:
+    """A metric as a reader knows it: ``MAP@R of groups of 5 points``.
+
+    A quantity without words of its own keeps its name, so that no metric is hidden.
+    """
+    stem, _, suffix = name.rpartition("/")[2].partition(".")
+    prefix, quantity = "", stem
+    for bound, symbol in BOUNDS.items():
+        if stem.startswith(f"{bound}_") and stem.removeprefix(f"{bound}_") in WORDS:
+            prefix, quantity = f"{symbol} ", stem.removeprefix(f"{bound}_")
+    size = size_of(name)
+    about = f" of groups of {size} points" if size else f" of {suffix}" if suffix else ""
+    return f"{prefix}{WORDS.get(quantity, quantity)}{about}"
