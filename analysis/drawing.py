@@ -96,7 +96,7 @@ def panels(
 def combinations_sheet(title: str, combinations: Collection[str], least: float) -> Figure:
     """A sheet at least ``least`` inches high on which a legend of the combinations fits."""
     lines = sum(label(name).count("\n") + 1 for name in combinations)
-    return sheet(title, max(least, 0.185 * lines + 0.8))
+    return sheet(title, max(least, 0.185 * lines + 1.0))
 
 
 def combinations_legend(
@@ -120,15 +120,12 @@ def entry(text: str, look: Look, *, line: bool = False) -> Line2D:
 
 
 def legend(figure: Figure, entries: Sequence[Artist]) -> None:
-    """Names what is drawn, to the right of all axes and below the title."""
-    title_lines = figure.get_suptitle().count("\n") + 1
-    top = 1 - (0.1 + 0.19 * title_lines) / figure.get_figheight()
-    drawn = figure.legend(
+    """Names what is drawn, to the right of all axes."""
+    figure.legend(
         handles=list(entries),
-        loc="outside right upper",
+        # Halfway up, for at the top it would run into a long title.
+        loc="outside right center",
         fontsize=8,
         frameon=False,
         handlelength=2.6,
     )
-    # Given to the constructor, an anchor would lay the legend over the axes.
-    drawn.set_bbox_to_anchor((0, 0, 1, top), figure.transFigure)
