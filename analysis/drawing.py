@@ -93,6 +93,12 @@ def panels(
     return axes
 
 
+def rows_sheet(title: str, combinations: Collection[str]) -> Figure:
+    """A sheet with room for one labelled row per combination, above an axis of two lines."""
+    lines = max(label(name).count("\n") + 1 for name in combinations)
+    return sheet(title, 1.4 + (0.13 + 0.14 * lines) * len(combinations))
+
+
 def combinations_sheet(title: str, combinations: Collection[str], least: float) -> Figure:
     """A sheet at least ``least`` inches high on which a legend of the combinations fits."""
     lines = sum(label(name).count("\n") + 1 for name in combinations)

@@ -40,7 +40,7 @@ def summary(tables: StudyTables) -> Summary:
 
 
 def reasons(tables: StudyTables) -> pd.DataFrame:
-    """Why trials of either phase failed or were pruned, most frequent first.
+    """Why trials of either phase failed or were pruned: failures first, then by frequency.
 
     Returns:
         Columns: ``state``; ``reason``; ``trials``, how many; ``combinations``, whose, in one text.

@@ -74,6 +74,7 @@ def draw(data: BestSoFar) -> Figure:
         ax.step(course["finished"], course["best"], style, where="post", color=colour, lw=1.5)
         found = course.iloc[course["best"].argmax()]
         ax.plot([found["finished"]], [found["best"]], marker, color=colour, ms=6, mec="white")
+    ax.set_xlim(0, data.course["finished"].max() + 1)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("finished trials of the combination")
     ax.set_ylabel(f"best {data.quality}")

@@ -63,7 +63,7 @@ def draw(data: Combinations) -> Figure:
     """A row of dots per combination, quality on the left and relative gap on the right."""
     if data.trials.empty:
         return drawing.missing(title(data), "no trial is complete yet")
-    figure = drawing.sheet(title(data), 1.4 + 0.27 * len(data.combinations))
+    figure = drawing.rows_sheet(title(data), data.combinations)
     left, right = drawing.panels(figure, 1, 2, sharey=True)
     for ax, column in ((left, "quality"), (right, "relative_gap")):
         _draw_rows(ax, data, column)

@@ -67,7 +67,7 @@ def title(data: DistancesAndBounds) -> str:
 def draw(data: DistancesAndBounds) -> Figure:
     """One panel per combination, one colour per bound, the diagonal in all."""
     if data.pairs.empty:
-        return drawing.missing(title(data), "no best trial of a covered aggregator yet")
+        return drawing.missing(title(data), "no best trial has recorded pairs with a bound yet")
     columns = min(COLUMNS, len(data.combinations))
     rows = ceil(len(data.combinations) / columns)
     figure = drawing.sheet(title(data), 1.6 + 1.9 * rows)

@@ -63,7 +63,7 @@ def title(data: GapByGroupSize) -> str:
 def draw(data: GapByGroupSize) -> Figure:
     """One panel per bound, one line per combination."""
     if data.gaps.empty:
-        return drawing.missing(title(data), "no best trial has a bound: nothing is covered yet")
+        return drawing.missing(title(data), "no best trial has a recorded bound yet")
     looks = drawing.looks(data.combinations)
     shown = set(data.gaps["combination"])
     figure = drawing.combinations_sheet(title(data), shown, 3.4)

@@ -66,7 +66,7 @@ def title(data: GapByMargin) -> str:
 def draw(data: GapByMargin) -> Figure:
     """A scatter of all trials, coloured by combination."""
     if data.trials.empty:
-        return drawing.missing(title(data), "no complete trial of a covered aggregator yet")
+        return drawing.missing(title(data), "no complete trial has both a bound and a margin yet")
     looks = drawing.looks(data.combinations)
     shown = set(data.trials["combination"])
     figure = drawing.combinations_sheet(title(data), shown, 4.2)

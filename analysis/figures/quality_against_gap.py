@@ -61,7 +61,7 @@ def title(data: QualityAgainstGap) -> str:
 def draw(data: QualityAgainstGap) -> Figure:
     """A scatter of all trials with the front as a staircase."""
     if data.trials.empty:
-        return drawing.missing(title(data), "no complete trial of a covered aggregator yet")
+        return drawing.missing(title(data), "no complete trial has a gap yet")
     shown = set(data.trials["combination"])
     figure = drawing.combinations_sheet(title(data), shown, 4.2)
     (ax,) = drawing.panels(figure, 1, 1)

@@ -46,8 +46,8 @@ def draw(data: States) -> Figure:
     """One stacked bar per combination."""
     if data.counts.empty:
         return drawing.missing(title(data), "no trial has started yet")
+    figure = drawing.rows_sheet(title(data), data.counts["combination"].tolist())
     names = [drawing.label(name) for name in data.counts["combination"]]
-    figure = drawing.sheet(title(data), 1.3 + 0.27 * len(names))
     (ax,) = drawing.panels(figure, 1, 1)
     left = pd.Series(0, index=data.counts.index)
     for state, colour in STATE_COLOURS.items():
