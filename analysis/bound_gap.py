@@ -55,15 +55,28 @@ def bound_gap(tables: StudyTables) -> pd.DataFrame:
     narrower than that of fresh data; the interval over confirmations describes fresh seeds.
 
     Returns:
-        Columns: ``combination``, best first; ``phase``; ``size``, points per group; ``bound``;
+        Ordered by combination, best first, phase, bound, tightest first, and size. Columns:
+        ``combination``; ``phase``; ``size``, points per group; ``bound``;
         ``n``, repeats; ``distance`` of two same-class groups, ``value`` of the bound and ``gap``
         between them, embedding units; ``relative_gap`` and ``tightness``, dimensionless; each of
         these five with ``_low`` and ``_high``, its 95% t-interval, NaN for a single repeat;
         ``pairs`` and ``violations``, counts over all repeats.
     """
-    gaps = pair_gaps(best_pairs(tables))
+    pairs = best_pairs(tables)
+    gaps = pair_gaps(pairs)
     cell = ["combination", "phase", "size", "bound"]
     repeats = gaps.groupby([*cell, "key", "fold"], sort=False)[QUANTITIES].mean().reset_index()
     means = mean_intervals(repeats, cell, QUANTITIES)
     counts = gaps.groupby(cell)["is_violated"].agg(pairs="size", violations="sum").reset_index()
-    return means.merge(counts, on=cell)
+    return _ordered(means.merge(counts, on=cell), list(pairs["combination"].unique()))
+
+
+def _ordered(rows: pd.DataFrame, combinations: list[str]) -> pd.DataFrame:
+    order = {
+        "combination": combinations,
+        "phase": ["search", "confirmation"],
+        "bound": list(BOUNDS),
+    }
+    places = {column: rows[column].map(values.index) for column, values in order.items()}
+    by_place = rows.assign(**places).sort_values([*order, "size"])
+    return rows.loc[by_place.index].reset_index(drop=True)

@@ -12,15 +12,15 @@ from analysis.bound_gap import best_pairs, pair_gaps
 from analysis.metric_names import BOUNDS, size_of
 from analysis.tables import StudyTables
 
+SHOWN = 150
+COLUMNS = 4
 CAPTION = (
     "Each dot is a pair of same-class groups of a combination's best trial, over all validation "
     "folds: its measured distance, and what each bound allows. Dots on the diagonal meet their "
     "bound; a violation would lie below it and is drawn as a black cross. Both axes are divided by "
-    "the mean distance of different-class points. Per combination and bound at most 150 evenly "
-    "spread pairs are drawn, and every violation; the counts are over all pairs."
+    f"the mean distance of different-class points. Per combination and bound at most {SHOWN} "
+    "evenly spread pairs are drawn, and every violation; the counts are over all pairs."
 )
-SHOWN = 150
-COLUMNS = 4
 BOUND_LOOKS = dict(zip(BOUNDS, drawing.looks(tuple(BOUNDS)).values(), strict=True))
 
 
@@ -41,7 +41,8 @@ def data(tables: StudyTables) -> DistancesAndBounds:
     measured = best_pairs(tables)
     size = size_of(tables.gap_name)
     measured = measured[(measured["phase"] == "search") & (measured["size"] == size)]
-    gaps = pair_gaps(measured)
+    # Points that all coincide have no scale to measure a distance in.
+    gaps = pair_gaps(measured[measured["scale"] > 0])
     gaps["distance"] /= gaps["scale"]
     gaps["value"] /= gaps["scale"]
     bounded = set(gaps["combination"])
@@ -93,7 +94,7 @@ def _draw_pairs(ax: Axes, pairs: pd.DataFrame) -> None:
     for bound, look in BOUND_LOOKS.items():
         drawn = pairs[pairs["bound"] == bound].sort_values("distance")
         drawn = drawn.iloc[:: ceil(len(drawn) / SHOWN) or 1]
-        ax.plot(drawn["distance"], drawn["value"], ".", color=look.colour, alpha=0.5, ms=4, mew=0)
+        ax.plot(drawn["distance"], drawn["value"], ".", color=look.colour, alpha=0.6, ms=5, mew=0)
     violated = pairs[pairs["is_violated"]]
     ax.plot(violated["distance"], violated["value"], "x", color="black", ms=5)
     ax.axline((0, 0), slope=1, color=drawing.INK, linewidth=0.9)

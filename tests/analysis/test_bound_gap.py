@@ -24,11 +24,24 @@ def test_pairs_are_averaged_within_a_fold_before_folds_are():
     assert row["distance_low"] == pytest.approx(1.5 - 6.3531, abs=1e-4)
 
 
-def test_each_size_bound_and_phase_has_its_row():
+def test_rows_are_ordered_by_combination_phase_bound_and_size():
+    better = trial(combination="mlp+sum+triplet", quality=0.9)
     confirmed = trial(phase="confirmation", seed=1)
-    bounds = [pair(key, size=size) for key in (KEY, confirmed["key"]) for size in (2, 5)]
-    rows = bound_gap(tables_of([trial(), confirmed], bounds=bounds))
-    assert len(rows) == len(rows[["phase", "size", "bound"]].drop_duplicates()) == 2 * 2 * 3
+    trials = [confirmed, trial(), better]
+    bounds = [pair(row["key"], size=size) for row in trials for size in (5, 2)]
+    rows = bound_gap(tables_of(trials, bounds=bounds))
+    expected = [
+        (combination, phase, bound, size)
+        for combination, phase in [
+            ("mlp+sum+triplet", "search"),
+            ("mlp+mean+triplet", "search"),
+            ("mlp+mean+triplet", "confirmation"),
+        ]
+        for bound in ("t4", "t1_prime", "t1")
+        for size in (2, 5)
+    ]
+    columns = ["combination", "phase", "bound", "size"]
+    assert list(rows[columns].itertuples(index=False, name=None)) == expected
 
 
 def test_only_best_trials_and_their_complete_confirmations_are_measured():
