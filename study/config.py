@@ -2,16 +2,12 @@
 
 import difflib
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Annotated, Any, Literal, final
+from typing import Annotated, Any, Literal, TypeVar, final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from study.errors import ConfigError
-from study.strict_yaml import read_yaml
-
-SAMPLERS = ("cmaes", "gp", "nsga2", "qmc", "random", "tpe")
 Metric = Literal["map_at_r", "r_precision", "recall_at_1"]
+Section = TypeVar("Section", bound=BaseModel)
 OptionSpaces = dict[str, Any]
 ComponentSpaces = dict[str, OptionSpaces | None]
 
@@ -181,19 +177,12 @@ class StudyConfig(_Section):
         return self
 
 
-def read_config(path: Path, source: str | None = None) -> StudyConfig:
-    """The study in a file; ``source`` stands in for its ``data.source``.
-
-    Raises:
-        ConfigError: with every problem of the file's own; components are checked by ``space``.
-    """
-    content = read_yaml(path)
-    if source is not None and isinstance(content.get("data"), dict):
-        content["data"] = {**content["data"], "source": source}
+def validate(model: type[Section], content: Any) -> tuple[Section | None, list[str]]:
+    """A section from what YAML gave, or None and every problem with it."""
     try:
-        return StudyConfig.model_validate(content)
+        return model.model_validate(content), []
     except ValidationError as error:
-        raise ConfigError(path, [_problem(dict(item)) for item in error.errors()]) from error
+        return None, [_problem(model, dict(item)) for item in error.errors()]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -203,12 +192,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"did you mean {close[0]}?" if close else f"choose from {', '.join(known)}"
 
 
-def _problem(error: dict[str, Any]) -> str:
+def _problem(model: type[BaseModel], error: dict[str, Any]) -> str:
     path = [str(part) for part in error["loc"]]
     where = ".".join(path)
     match error["type"]:
         case "extra_forbidden":
-            return f"{where}: no such key; {nearest(path[-1], _fields(path[:-1]))}"
+            return f"{where}: no such key; {nearest(path[-1], _fields(model, path[:-1]))}"
         case "missing":
             return f"{where}: is missing"
         case "value_error":
@@ -220,9 +209,8 @@ def _problem(error: dict[str, Any]) -> str:
             return f"{where}: {message}, got {error['input']!r}"
 
 
-def _fields(path: list[str]) -> list[str]:
+def _fields(section: Any, path: list[str]) -> list[str]:
     """Keys that the section at ``path`` may hold."""
-    section: Any = StudyConfig
     for part in path:
         section = section.model_fields[part].annotation
     return list(section.model_fields)

@@ -1,8 +1,8 @@
 """The space of one option as a study file writes it, and as Optuna takes it.
 
-A value is fixed; ``[a, b]`` or ``{choices: [a, b]}`` is searched among these; ``{low: a, high: b}``,
-with ``log: true`` or ``step: c`` if wanted, is searched between these. An option that is not mentioned
-is searched in the space its component suggests, if it suggests one, else keeps its default.
+A value is fixed; ``[a, b]`` or ``{choices: [a, b]}`` is searched among these; ``{low: a, high:
+b}``, with ``log: true`` or ``step: c`` if wanted, is searched between these. An option that is not
+mentioned is searched in the space its component suggests, if any, else keeps its default.
 """
 
 from collections.abc import Mapping

@@ -1,0 +1,118 @@
+"""Exports the best configurations: configuration file, weights, model card."""
+
+import shutil
+from pathlib import Path
+
+from study import confirmation
+from study.config import StudyConfig
+from study.errors import RecordError
+from study.exported import ExportedConfiguration, dump, exported
+from study.legality import is_covered
+from study.record import Record, Result
+
+CARD = """# {combination}, from study {study}
+
+{claim}
+
+| metric | value |
+|---|---|
+{rows}
+
+- Trained on `{source}` ({split} split, data digest `{digest}`), trial `{key}`, seeds {seeds}.
+- Group size and metric that selected it: `val/{quality}`.
+- Bound gap: {coverage}.
+- `configuration.yaml` holds everything; `study train configuration.yaml` reproduces the
+  validation figures, `study train configuration.yaml --confirm` the test figures.
+- `weights.safetensors`: parameters named `<member>.<parameter>`; {members}.
+"""
+
+
+def export(record: Record, folder: Path) -> list[Path]:
+    """Writes the best of each combination, and the best of all as ``best``; returns their folders.
+
+    An existing export is replaced as a whole.
+
+    Raises:
+        RecordError: if the study has no complete trial.
+    """
+    results = record.results()
+    chosen = best_of_each(record.config, results)
+    if not chosen:
+        raise RecordError(record.folder, ["has no complete trial; nothing can be exported"])
+    unfinished = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    for name, found in {**{r.trial.combination: r for r in chosen}, "best": chosen[0]}.items():
+        _write(record, found, confirmed(results, found), unfinished / name)
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.replace(folder)
+    return [folder / result.trial.combination for result in chosen] + [folder / "best"]
+
+
+def best_of_each(config: StudyConfig, results: list[Result]) -> list[Result]:
+    """The best complete search trial of every combination, best first."""
+    first: dict[str, Result] = {}
+    for result in confirmation.best(config, results):
+        first.setdefault(result.trial.combination, result)
+    return list(first.values())
+
+
+def confirmed(results: list[Result], found: Result) -> Result | None:
+    """The first complete confirmation of a search trial, or None."""
+    keys = (found.trial.combination, found.trial.number)
+    return next(
+        (
+            result
+            for result in results
+            if result.trial.phase == "confirmation"
+            and (result.trial.combination, result.trial.number) == keys
+            and result.outcome.state == "complete"
+        ),
+        None,
+    )
+
+
+def _write(record: Record, found: Result, confirmation: Result | None, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    content = exported(record, found, confirmation)
+    (folder / "configuration.yaml").write_text(dump(content), encoding="utf-8")
+    (folder / "card.md").write_text(_card(content), encoding="utf-8")
+    weights = record.files(confirmation or found) / "weights.safetensors"
+    shutil.copyfile(weights, folder / "weights.safetensors")
+
+
+def _card(content: ExportedConfiguration) -> str:
+    run = content.confirmation or content.search
+    (aggregator,) = content.configuration["aggregator"]
+    names = [name for name in run.metrics if not name.startswith("train/")]
+    return CARD.format(
+        combination=content.combination,
+        study=content.study,
+        claim=_claim(content),
+        rows="\n".join(f"| `{name}` | {run.metrics[name]:.6g} |" for name in sorted(names)),
+        source=content.data.source,
+        split=content.data.split,
+        digest=content.digests["data"][:12],
+        key=run.key,
+        seeds=", ".join(map(str, run.seeds)),
+        quality=content.protocol.quality_name,
+        coverage="covered by the theorem"
+        if is_covered(aggregator)
+        else "no bound is known to hold",
+        members="trained on all points but the test points"
+        if content.confirmation
+        else "one member for each fold",
+    )
+
+
+def _claim(content: ExportedConfiguration) -> str:
+    quality = content.protocol.quality_name
+    searched = f"validation {quality} {content.search.metrics[f'val/{quality}']:.4f}"
+    if content.confirmation is None:
+        return (
+            f"Not confirmed on the test points; {searched} (mean over folds, best of the search)."
+        )
+    tested = content.confirmation.metrics[f"test/{quality}"]
+    return (
+        f"Test {quality} {tested:.4f}: one confirmation on a fresh seed, test points read once; "
+        f"{searched} (mean over folds, best of the search, hence optimistic)."
+    )

@@ -1,0 +1,91 @@
+"""The configuration file of an export: all that is needed to train it again and compare."""
+
+from pathlib import Path
+from typing import Any, final
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from study.config import DataSection, ProtocolSection, validate
+from study.errors import ConfigError
+from study.record import Record, Result
+from study.strict_yaml import read_yaml
+from trainables.training import Phase
+
+
+@final
+class RecordedRun(BaseModel):
+    """One training as the record has it: what a repetition must reproduce."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    key: str
+    seeds: tuple[int, ...] = Field(strict=False, description="one for each member")
+    metrics: dict[str, float]
+    execution: dict[str, Any] = Field(description="threads and versions the figures depend on")
+
+
+@final
+class ExportedConfiguration(BaseModel):
+    """A configuration with its data, protocol, seeds and recorded figures."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    study: str
+    combination: str
+    seed: int = Field(description="of the study: divides the data and draws evaluated groups")
+    data: DataSection
+    digests: dict[str, str] = Field(description="of the data and its division")
+    protocol: ProtocolSection
+    report_every: int = Field(ge=1, description="epochs between two validations")
+    configuration: dict[str, Any]
+    search: RecordedRun
+    confirmation: RecordedRun | None
+
+    def run(self, phase: Phase) -> RecordedRun | None:
+        """The recorded training of a phase."""
+        return self.search if phase == "search" else self.confirmation
+
+
+def exported(record: Record, found: Result, confirmed: Result | None) -> ExportedConfiguration:
+    """The export of a searched trial and, where there is one, its confirmation."""
+    config = record.config
+    return ExportedConfiguration(
+        study=config.name,
+        combination=found.trial.combination,
+        seed=config.seed,
+        data=config.data,
+        digests=record.manifest["digests"],
+        protocol=config.protocol,
+        report_every=config.algorithm.report_every,
+        configuration=found.trial.configuration,
+        search=_recorded(found),
+        confirmation=_recorded(confirmed) if confirmed else None,
+    )
+
+
+def dump(content: ExportedConfiguration) -> str:
+    """The file's text; floats keep every digit."""
+    return yaml.safe_dump(content.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def load(path: Path) -> ExportedConfiguration:
+    """Reads a configuration file.
+
+    Raises:
+        ConfigError: with every problem of the file.
+    """
+    content, problems = validate(ExportedConfiguration, read_yaml(path))
+    if content is None:
+        raise ConfigError(path, problems)
+    return content
+
+
+def _recorded(result: Result) -> RecordedRun:
+    outcome = result.outcome
+    return RecordedRun(
+        key=result.trial.key,
+        seeds=result.trial.seeds,
+        metrics=outcome.metrics,
+        execution=outcome.execution,
+    )

@@ -1,0 +1,80 @@
+"""What a study is, written at its first launch; whether another study file may continue it."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from study.check import Study
+from study.material import digests
+
+PACKAGES = ("groupstudy", "mlflow", "numpy", "optuna", "pyarrow", "ray", "torch")
+MAY_DIFFER = ("budget.", "tracking.", "data.source")
+SLOTS = ("search.encoder.", "search.aggregator.", "search.loss.", "search.views.")
+
+
+def manifest(study: Study) -> dict[str, Any]:
+    """Configuration, digests of data and division, versions and code revision."""
+    return {
+        "config": study.config.model_dump(mode="json"),
+        "combinations": [combination.label for combination in study.combinations],
+        "digests": digests(study.data),
+        "versions": {name: version(name) for name in PACKAGES} | {"python": sys.version.split()[0]},
+        "revision": _revision(),
+    }
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Differences that forbid continuing a study; a larger budget and new components do not."""
+    found = [
+        f"{kind}: the {kind} has changed since the study began; give the new study another name"
+        for kind, digest in old["digests"].items()
+        if new["digests"][kind] != digest
+    ]
+    before, after = dict(_leaves(old["config"])), dict(_leaves(new["config"]))
+    for path in sorted({*before, *after}):
+        was, now = before.get(path), after.get(path)
+        if was != now and not _may_grow(path, before):
+            found.append(f"{path}: was {was}, is now {now}; give the new study another name")
+    trials = "budget.trials_per_combination"
+    if after[trials] < before[trials]:
+        found.append(f"{trials}: cannot shrink, was {before[trials]}, is now {after[trials]}")
+    return found
+
+
+def _may_grow(path: str, before: Mapping[str, Any]) -> bool:
+    """Whether a changed leaf is free to change, or belongs to a component that is new."""
+    if path.startswith(MAY_DIFFER):
+        return True
+    slot = next((slot for slot in SLOTS if path.startswith(slot)), None)
+    if slot is None:
+        return False
+    component = slot + path.removeprefix(slot).split(".")[0]
+    return not any(f"{known}.".startswith(f"{component}.") for known in before)
+
+
+def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(tree, Mapping) and tree:
+        for key, value in tree.items():
+            yield from _leaves(value, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, tree
+
+
+def _revision() -> str | None:
+    """Git revision of the code, with ``+`` where files differ from it; None outside git."""
+    folder = Path(__file__).parent
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty=+"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return described.stdout.strip()

@@ -1,0 +1,167 @@
+"""What Optuna decides: one durable Optuna study per combination, asked, reported to and told."""
+
+import warnings
+from pathlib import Path
+from typing import final
+from zlib import crc32
+
+import numpy as np
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+
+from study import samplers
+from study.config import StudyConfig
+from study.record import Record, Result, Trial
+from study.space import Combination
+
+DIRECTIONS = {"quality": StudyDirection.MAXIMIZE, "relative_gap": StudyDirection.MINIMIZE}
+STATES = {
+    "complete": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+
+
+@final
+class Proposals:
+    """The Optuna study of one combination.
+
+    Args:
+        config: the study.
+        combination: what is searched.
+        storage: from :func:`open_journal`; this process is its only writer.
+    """
+
+    def __init__(
+        self, config: StudyConfig, combination: Combination, storage: JournalStorage
+    ) -> None:
+        self._config = config
+        self._combination = combination
+        self._asked: dict[str, optuna.Trial] = {}
+        self._reported: dict[str, int] = {}
+        self._study = optuna.create_study(
+            storage=storage,
+            study_name=combination.label,
+            directions=[DIRECTIONS[objective] for objective in config.protocol.objectives],
+            pruner=samplers.pruner(config),
+            load_if_exists=True,
+        )
+
+    @property
+    def label(self) -> str:
+        """The combination's label."""
+        return self._combination.label
+
+    @property
+    def asked(self) -> int:
+        """Trials proposed so far, in any state."""
+        return len(self._study.get_trials(deepcopy=False))
+
+    @property
+    def running(self) -> int:
+        """Trials proposed and not told."""
+        return len(self._asked)
+
+    def resume(self, record: Record) -> list[Trial]:
+        """Tells every trial that a lost driver left untold; returns those that did not finish."""
+        unfinished = []
+        for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            trial = optuna.Trial(self._study, frozen._trial_id)
+            planned = record.trial(self._key(trial)) or self._plan(trial)
+            self._asked[planned.key] = trial
+            self._reported[planned.key] = max(frozen.intermediate_values, default=0)
+            result = record.result(planned.key) or record.publish_finished(planned)
+            if result:
+                self.tell(result)
+            else:
+                record.plan(planned)
+                unfinished.append(planned)
+        return unfinished
+
+    def ask(self) -> Trial:
+        """Proposes the next trial."""
+        label = crc32(self.label.encode())
+        seed, fixed = (
+            int(np.random.SeedSequence([self._config.seed, label, *more]).generate_state(1)[0])
+            for more in ([1 + self.asked], [0])
+        )
+        self._study.sampler = samplers.sampler(self._config, seed, fixed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            trial = self._study.ask()
+            planned = self._plan(trial)
+        self._asked[planned.key], self._reported[planned.key] = trial, 0
+        return planned
+
+    def report(self, key: str, epoch: int, quality: float) -> bool:
+        """Reports a validation; returns whether the pruner wants the trial to stop."""
+        # A trial that continues from a checkpoint reports some epochs a second time.
+        is_new = epoch > self._reported[key]
+        if len(self._config.protocol.objectives) > 1 or not is_new or not np.isfinite(quality):
+            return False
+        self._reported[key] = epoch
+        self._asked[key].report(quality, epoch)
+        return self._asked[key].should_prune()
+
+    def tell(self, result: Result) -> None:
+        """Tells how a trial ended."""
+        trial = self._asked.pop(result.trial.key)
+        outcome = result.outcome
+        if outcome.reason:
+            trial.set_user_attr("reason", outcome.reason)
+        if outcome.state == "complete":
+            self._study.tell(trial, objective_values(self._config, outcome.metrics))
+        else:
+            self._study.tell(trial, state=STATES[outcome.state])
+
+    def _key(self, trial: optuna.Trial) -> str:
+        return f"{self.label}-{trial.number:04d}"
+
+    def _plan(self, trial: optuna.Trial) -> Trial:
+        """The trial as the record knows it."""
+        configuration = self._combination.propose(trial)
+        return Trial(
+            key=self._key(trial),
+            phase="search",
+            combination=self.label,
+            number=trial.number,
+            seeds=member_seeds(
+                self._config.seed, self.label, trial.number, 0, count=self._config.data.folds
+            ),
+            configuration=configuration.nested(),
+            proposed_by=samplers.proposer(self._config, trial),
+        )
+
+
+def objective_values(config: StudyConfig, metrics: dict[str, float]) -> list[float]:
+    """The values Optuna optimises, from the final metrics of a complete trial."""
+    names = {
+        "quality": f"val/{config.protocol.quality_name}",
+        "relative_gap": f"bound/{config.protocol.gap_name}",
+    }
+    return [metrics[names[objective]] for objective in config.protocol.objectives]
+
+
+def member_seeds(seed: int, label: str, number: int, repeat: int, count: int) -> tuple[int, ...]:
+    """Seeds of a trial's members; ``repeat`` 0 is the search, others are fresh confirmations."""
+    sequence = np.random.SeedSequence([seed, crc32(label.encode()), number, repeat])
+    return tuple(int(state) for state in sequence.generate_state(count))
+
+
+def open_journal(path: Path) -> JournalStorage:
+    """The journal file of a study, mended after a crash; call it only while holding the lease.
+
+    A lock left by a killed driver is removed, and a last line that was cut in the middle is dropped
+    (the file as it was is kept beside it): Optuna would wait for the one and choke on the other.
+    """
+    Path(f"{path}.lock").unlink(missing_ok=True)
+    if path.exists():
+        content = path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if whole != content:
+            path.with_suffix(".torn").write_bytes(content)
+            path.write_bytes(whole)
+    return JournalStorage(JournalFileBackend(str(path)))

@@ -1,0 +1,74 @@
+"""Optuna's samplers and pruners by the names a study file uses, set up for small budgets."""
+
+from collections.abc import Callable
+from typing import Any
+
+import optuna
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+
+from study.config import StudyConfig
+
+
+def sampler(config: StudyConfig, seed: int, fixed_seed: int) -> BaseSampler:
+    """The study's sampler, made anew for every ask so that its proposals follow from the history.
+
+    Args:
+        config: the study.
+        seed: differs from ask to ask, or proposals made after a restart would repeat.
+        fixed_seed: the same for a combination, for sequences that must continue.
+    """
+    startup = startup_trials(config)
+    make: dict[str, Callable[[], BaseSampler]] = {
+        "tpe": lambda: optuna.samplers.TPESampler(
+            n_startup_trials=startup,
+            multivariate=True,
+            group=True,
+            constant_liar=True,
+            warn_independent_sampling=False,
+            seed=seed,
+        ),
+        "random": lambda: optuna.samplers.RandomSampler(seed=seed),
+        "qmc": lambda: optuna.samplers.QMCSampler(
+            scramble=True,
+            seed=fixed_seed,
+            warn_independent_sampling=False,
+            warn_asynchronous_seeding=False,
+        ),
+        "gp": lambda: optuna.samplers.GPSampler(
+            n_startup_trials=startup, seed=seed, warn_independent_sampling=False
+        ),
+        "cmaes": lambda: optuna.samplers.CmaEsSampler(
+            n_startup_trials=startup, seed=seed, warn_independent_sampling=False
+        ),
+        "nsga2": lambda: optuna.samplers.NSGAIISampler(population_size=max(4, startup), seed=seed),
+    }
+    return make[config.algorithm.sampler]()
+
+
+def pruner(config: StudyConfig) -> BasePruner:
+    """The study's pruner; it compares trials at equal epochs and spares the first few."""
+    spared = max(2, min(5, config.budget.trials_per_combination // 4))
+    every = config.algorithm.report_every
+    make: dict[str, Callable[[], BasePruner]] = {
+        "median": lambda: optuna.pruners.MedianPruner(
+            n_startup_trials=spared, n_warmup_steps=every, n_min_trials=spared
+        ),
+        "successive_halving": lambda: optuna.pruners.SuccessiveHalvingPruner(
+            min_resource=every, reduction_factor=3
+        ),
+        "none": optuna.pruners.NopPruner,
+    }
+    return make[config.algorithm.pruner]()
+
+
+def startup_trials(config: StudyConfig) -> int:
+    """Random trials before a model proposes: a third of the budget, 3 to 10, unless stated."""
+    stated = config.algorithm.startup_trials
+    return stated or max(3, min(10, config.budget.trials_per_combination // 3))
+
+
+def proposer(config: StudyConfig, trial: Any) -> str:
+    """Whether a model proposed a trial, or chance (space-filling sequences included)."""
+    modelled = bool(trial.relative_params) and config.algorithm.sampler != "qmc"
+    return "model" if modelled else "random"

@@ -1,0 +1,88 @@
+"""A record as the tables of ``analysis.tables``."""
+
+import json
+import math
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from analysis.tables import BOUNDS, StudyTables, table
+from study.config import StudyConfig
+from study.legality import is_covered
+from study.record import Record, Result, Trial
+from trainables.configuration import Configuration
+from trainables.training import PREFIXES
+
+
+def read_tables(record: Record) -> StudyTables:
+    """Everything a report needs to know of a study, finished or not."""
+    config = record.config
+    results = {result.trial.key: result for result in record.results()}
+    trials = record.trials()
+    return StudyTables(
+        name=config.name,
+        quality_name=f"val/{config.protocol.quality_name}",
+        gap_name=f"bound/{config.protocol.gap_name}",
+        planned_trials=len(record.manifest["combinations"]) * config.budget.trials_per_combination,
+        trials=table("trials", [_trial_row(config, t, results.get(t.key)) for t in trials]),
+        parameters=table("parameters", [row for trial in trials for row in _parameters(trial)]),
+        metrics=table("metrics", [row for key in results for row in _metrics(results[key])]),
+        history=table("history", [row for key in results for row in _history(results[key])]),
+        bounds=_bounds(record, list(results.values())),
+    )
+
+
+def _trial_row(config: StudyConfig, trial: Trial, result: Result | None) -> dict[str, object]:
+    encoder, aggregator, loss = trial.combination.split("+")
+    outcome = result.outcome if result else None
+    metrics = outcome.metrics if outcome else {}
+    quality = f"{PREFIXES[trial.phase]}/{config.protocol.quality_name}"
+    return {
+        "key": trial.key,
+        "phase": trial.phase,
+        "combination": trial.combination,
+        "encoder": encoder,
+        "aggregator": aggregator,
+        "loss": loss,
+        "number": trial.number,
+        "seed": trial.seeds[0],
+        "state": outcome.state if outcome else "running",
+        "reason": outcome.reason if outcome else "",
+        "proposed_by": trial.proposed_by,
+        "coverage": "covered" if is_covered(aggregator) else "uncovered",
+        "quality": metrics.get(quality, math.nan),
+        "relative_gap": metrics.get(f"bound/{config.protocol.gap_name}", math.nan),
+        "started": outcome.started if outcome else math.nan,
+        "ended": outcome.ended if outcome else math.nan,
+    }
+
+
+def _parameters(trial: Trial) -> list[dict[str, object]]:
+    flat = Configuration.from_nested(trial.configuration).flat()
+    return [{"key": trial.key, "name": name, "value": json.dumps(flat[name])} for name in flat]
+
+
+def _metrics(result: Result) -> list[dict[str, object]]:
+    metrics = result.outcome.metrics
+    return [{"key": result.trial.key, "name": name, "value": metrics[name]} for name in metrics]
+
+
+def _history(result: Result) -> list[dict[str, object]]:
+    return [
+        {"key": result.trial.key, "epoch": entry["epoch"], "name": name, "value": value}
+        for entry in result.outcome.history
+        for name, value in entry["metrics"].items()
+    ]
+
+
+def _bounds(record: Record, results: list[Result]) -> pd.DataFrame:
+    """Bound tables of complete trials, one after the other."""
+    found = []
+    for result in results:
+        path = record.files(result) / "bounds.parquet"
+        if result.outcome.state == "complete" and path.exists():
+            found.append(pq.read_table(path).to_pandas().assign(key=result.trial.key))
+    if not found:
+        return table("bounds", [])
+    joined = pd.concat(found, ignore_index=True)
+    return joined[BOUNDS.names].astype(table("bounds", []).dtypes)

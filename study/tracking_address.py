@@ -1,0 +1,26 @@
+"""Tracking addresses MLflow could reach; a look at the text, not at the server."""
+
+from urllib.parse import urlsplit
+
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+SERVERS = ("http", "https")
+
+
+def address_problem(uri: str | None) -> list[str]:
+    """What is wrong with a tracking address; empty if nothing, or if it is left to the study."""
+    if uri is None:
+        return []
+    remedy = "use http(s)://HOST:PORT, sqlite:///FILE or postgresql://HOST/NAME"
+    try:
+        parts = urlsplit(uri)
+        has_host = bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError as error:
+        return [f"tracking.uri: malformed, {error}, got {uri!r}; {remedy}"]
+    scheme = parts.scheme.split("+")[0]
+    if scheme in SERVERS and has_host:
+        return []
+    if scheme == "sqlite" and uri.startswith(f"{parts.scheme}:///") and parts.path != "/":
+        return []
+    if scheme in DATABASES[1:] and has_host:
+        return []
+    return [f"tracking.uri: no address MLflow can track to, got {uri!r}; {remedy}"]

@@ -1,0 +1,63 @@
+"""Encoder and aggregator together: what a study searches for, and what it exports."""
+
+from typing import Any, final
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from trainables import catalogue
+from trainables.configuration import Component, Configuration
+from trainables.contracts import EncoderOutput
+
+
+def build(slot: str, component: Component, *wiring: Any) -> Any:
+    """A component with its options; random weights come from torch's global generator."""
+    return catalogue.load(slot, component.name)(*wiring, **component.options)
+
+
+@final
+class GroupModel(nn.Module):
+    """Points to embeddings, and groups of them to group embeddings.
+
+    Args:
+        configuration: which encoder and aggregator, with which options.
+        shape: shape of one point.
+        unit_length: whether point embeddings are scaled to length 1 before aggregation.
+    """
+
+    def __init__(
+        self, configuration: Configuration, shape: tuple[int, ...], unit_length: bool
+    ) -> None:
+        super().__init__()
+        self.encoder = build("encoder", configuration.encoder, shape)
+        self.aggregator = build("aggregator", configuration.aggregator, self.encoder.width)
+        self.unit_length = unit_length
+
+    def embed(self, points: Float[Tensor, "batch *shape"]) -> EncoderOutput:
+        """Embeddings of points, of length 1 where the study says so."""
+        output: EncoderOutput = self.encoder(points)
+        if not self.unit_length:
+            return output
+        return output._replace(embedding=normalize(output.embedding, dim=1))
+
+    def forward(
+        self, points: Float[Tensor, "groups points *shape"], mask: Bool[Tensor, "groups points"]
+    ) -> Float[Tensor, "groups width"]:
+        """Group embeddings of padded groups; only real points reach the encoder."""
+        real = self.embed(points[mask]).embedding
+        places = (mask.flatten().cumsum(0) - 1).clamp_min(0).view(mask.shape)
+        embeddings: Float[Tensor, "groups width"] = self.aggregator(real[places], mask)
+        return embeddings
+
+    @torch.no_grad()
+    def embed_all(
+        self, points: Float[Tensor, "rows *shape"], chunk: int = 1024
+    ) -> Float[Tensor, "rows width"]:
+        """Embeddings of many points in evaluation mode, a chunk at a time; restores the mode."""
+        was_training = self.training
+        self.eval()
+        embedded = torch.cat([self.embed(part).embedding for part in points.split(chunk)])
+        self.train(was_training)
+        return embedded

@@ -1,0 +1,98 @@
+"""The Ray Tune trainable: one process runs one pack of trials, stepped in lock-step."""
+
+from pathlib import Path
+from typing import Any, final
+
+import ray
+import torch
+from ray import tune
+
+from trainables.recorded import RecordedTrial
+from trainables.training import Rules, StudyData, TrialTask
+
+
+@final
+class StopList:
+    """Trials that shall end early: a small actor that every pack reads before it steps.
+
+    Tune can only stop a whole pack; this is how one trial of it is stopped.
+    """
+
+    def __init__(self) -> None:
+        self._reasons: dict[str, str] = {}
+        self._is_interrupted = False
+
+    def stop(self, reasons: dict[str, str]) -> None:
+        """Adds trials, by key, with the reason."""
+        self._reasons.update(reasons)
+
+    def interrupt(self) -> None:
+        """Asks every pack to save its trials and end."""
+        self._is_interrupted = True
+
+    def orders(self, keys: list[str]) -> tuple[dict[str, str], bool]:
+        """Which of ``keys`` shall stop, with the reason; and whether all shall save and end."""
+        return {
+            key: self._reasons[key] for key in keys if key in self._reasons
+        }, self._is_interrupted
+
+
+@final
+class PackTrainable(tune.Trainable):
+    """Runs the trials of one pack until each is complete, pruned or failed.
+
+    Its configuration holds ``tasks`` (each a ``TrialTask`` as a dict), ``folder`` of all trials,
+    and ``stop_list`` (the actor's name); ``study``, ``rules`` and ``threads`` come through the
+    object store. A step trains every unfinished trial to its next validation and reports
+    ``members/<key>/{epoch,quality,is_finished}``: numbers only, Tune takes no others.
+    """
+
+    def setup(self, config: dict[str, Any], **shared: Any) -> None:
+        torch.set_num_threads(shared["threads"])
+        self._study: StudyData = shared["study"]
+        self._rules: Rules = shared["rules"]
+        self._trials: dict[str, RecordedTrial] = {}
+        self._start(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.cleanup()
+        self._start(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        active = {key: trial for key, trial in self._trials.items() if trial.outcome is None}
+        orders: tuple[dict[str, str], bool] = ray.get(self._stop_list.orders.remote(list(active)))
+        stopped, is_interrupted = orders
+        if is_interrupted:
+            self.cleanup()
+            return {"members": {}, "done": True}
+        for key, trial in active.items():
+            trial.step(stopped.get(key))
+        reports = {
+            key: {
+                "epoch": trial.epochs,
+                "quality": trial.quality,
+                "is_finished": int(trial.outcome is not None),
+            }
+            for key, trial in self._trials.items()
+            if key in active or self._steps == 0
+        }
+        self._steps += 1
+        return {"members": reports, "done": all(t.outcome for t in self._trials.values())}
+
+    def cleanup(self) -> None:
+        for trial in self._trials.values():
+            trial.checkpoint()
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        self.cleanup()
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing to load: every start continues from the newest checkpoint of each trial."""
+
+    def _start(self, config: dict[str, Any]) -> None:
+        self._stop_list = ray.get_actor(config["stop_list"])
+        self._steps = 0
+        tasks = [TrialTask(**task) for task in config["tasks"]]
+        folder = Path(config["folder"])
+        self._trials = {t.key: RecordedTrial(t, self._study, self._rules, folder) for t in tasks}
