@@ -96,7 +96,7 @@ class _Tally:
         labels: Int[Tensor, " groups"],
     ) -> None:
         # Places first: minima and maxima over a group's places then run along the many groups.
-        self.members = members.transpose(0, 1).contiguous()
+        self.members = (members - members.mean((0, 1))).transpose(0, 1).contiguous()
         self.mask = mask.T.to(members.dtype)
         self.labels = labels
         self.nearest = torch.full_like(self.mask, torch.inf)

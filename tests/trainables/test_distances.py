@@ -1,0 +1,44 @@
+import math
+
+import pytest
+import torch
+
+from trainables.distances import distances, exact_distances
+
+
+def cloud(kind, seed=0, rows=60, width=5):
+    """Embeddings around the origin; some are near others, all are, or one is far from all."""
+    generator = torch.Generator().manual_seed(seed)
+    points = torch.randn(rows, width, generator=generator, dtype=torch.float64)
+    if kind == "some near":
+        points[1::20] = points[::20] * (1 + 1e-7)
+    if kind == "all near":
+        points = 1 + 1e-7 * points
+    if kind == "one far":
+        points[7] *= 1e8
+    return points
+
+
+@pytest.mark.parametrize("kind", ["spread", "some near", "all near", "one far"])
+@pytest.mark.parametrize("measure", [distances, exact_distances])
+def test_distances_have_a_small_relative_error(kind, measure):
+    points = cloud(kind)
+    expected = [[math.dist(one, other) for other in points.tolist()] for one in points.tolist()]
+    found = measure(points, points)
+    torch.testing.assert_close(
+        found, torch.tensor(expected, dtype=torch.float64), rtol=1e-11, atol=0
+    )
+
+
+@pytest.mark.parametrize("kind", ["spread", "all near", "one far"])
+@pytest.mark.parametrize("measure", [distances, exact_distances])
+def test_duplicates_are_at_distance_zero(kind, measure):
+    points = cloud(kind)
+    assert (measure(points, points).diagonal() == 0).all()
+
+
+def test_equal_exact_distances_are_equal():
+    points = cloud("spread")
+    whole = exact_distances(points, points)
+    assert whole.equal(whole.T)
+    assert whole[3:5, 40:].equal(exact_distances(points[3:5], points[40:]))

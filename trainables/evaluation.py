@@ -1,0 +1,179 @@
+"""What is measured of group embeddings: retrieval, verification, and how close bounds come."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import fmean
+from typing import final
+
+import numpy as np
+import pyarrow as pa
+import torch
+from jaxtyping import Float, Int
+from torch import Generator, Tensor
+
+from trainables.aggregation import aggregated
+from trainables.contracts import Aggregator, HullAggregator
+from trainables.gaps import gaps
+from trainables.grouping import Groups, draw_groups
+from trainables.retrieval import Retrieval, retrieval
+from trainables.verification import Verification, verification
+
+Measure = Callable[[Float[Tensor, "rows width"], Int[Tensor, " rows"]], Retrieval | Verification]
+MEASURES: dict[str, tuple[Measure, ...]] = {
+    "left_out_classes": (),
+    **dict.fromkeys(Retrieval._fields, (retrieval,)),
+    **dict.fromkeys(Verification._fields, (verification,)),
+}
+
+
+@final
+@dataclass(frozen=True)
+class Protocol:
+    """How an evaluation draws its groups.
+
+    Args:
+        sizes: points per group, each at least 1.
+        draws: how often groups of each size are drawn; metrics are means over the draws.
+        seed: of the draws, at least 0.
+    """
+
+    sizes: tuple[int, ...]
+    draws: int
+    seed: int
+
+
+@final
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Args:
+        quality: metrics by name; suffix ``.size5`` for groups of 5, ``.points`` for single points.
+        bound: bound metrics by name, and whether the theorem covers the aggregator.
+        pairs: some pairs of groups of one class, see :func:`trainables.gaps.gaps`.
+    """
+
+    quality: dict[str, float]
+    bound: dict[str, float]
+    pairs: pa.Table
+
+
+@torch.no_grad()
+def evaluate(
+    embeddings: Float[Tensor, "rows width"],
+    labels: Int[Tensor, " rows"],
+    natural_groups: Int[Tensor, " rows"] | None,
+    aggregator: Aggregator,
+    protocol: Protocol,
+) -> Evaluation:
+    """Everything there is to know of point embeddings and an aggregator.
+
+    Quality metrics are those of :class:`Retrieval` and :class:`Verification`, and how many classes
+    were left out for making fewer than two groups. Bound metrics are those of
+    :func:`trainables.gaps.gaps` for the groups of the first draw: other draws regroup the same
+    points and move means over thousands of pairs little. The same arguments give the same result.
+
+    Args:
+        embeddings: of the points.
+        labels: class index of each point.
+        natural_groups: natural group of each point, inside which groups are drawn, or None.
+        aggregator: is applied in evaluation mode.
+        protocol: how groups are drawn.
+
+    Raises:
+        TooFewGroupsError: if, at some size, fewer than two classes make two groups.
+    """
+    held_out = _HeldOut(embeddings, labels, natural_groups, aggregator, protocol)
+    quality = held_out.measure(None, retrieval, verification)
+    covered = isinstance(aggregator, HullAggregator)
+    bound, violations, pairs = {"covered": float(covered)}, 0, []
+    for size in protocol.sizes:
+        quality |= held_out.measure(size, retrieval, verification)
+        groups = held_out.draw(size, 0)
+        found = gaps(embeddings[groups.members], groups.labels, aggregator, protocol.seed)
+        bound |= {f"{name}.size{size}": value for name, value in found.means.items()}
+        violations += found.violations
+        pairs.append(found.pairs.add_column(0, "size", pa.array([size] * len(found.pairs))))
+    if covered:
+        bound["violations"] = float(violations)
+    return Evaluation(quality, bound, pa.concat_tables(pairs))
+
+
+@torch.no_grad()
+def quality_at(
+    name: str,
+    embeddings: Float[Tensor, "rows width"],
+    labels: Int[Tensor, " rows"],
+    natural_groups: Int[Tensor, " rows"] | None,
+    aggregator: Aggregator,
+    protocol: Protocol,
+) -> float:
+    """One quality metric of :func:`evaluate`, the same value, for less work.
+
+    Args:
+        name: as ``map_at_r.size5`` or ``auc.points``.
+        embeddings: of the points.
+        labels: class index of each point.
+        natural_groups: natural group of each point, inside which groups are drawn, or None.
+        aggregator: is applied in evaluation mode.
+        protocol: how groups are drawn.
+
+    Raises:
+        ValueError: if an evaluation has no such quality metric.
+        TooFewGroupsError: if fewer than two classes make two groups of that size.
+    """
+    metric, _, place = name.partition(".")
+    sizes = {"points": None, **{f"size{size}": size for size in protocol.sizes}}
+    if metric not in MEASURES or place not in sizes:
+        raise ValueError(
+            f"a quality metric is one of {', '.join(sorted(MEASURES))}, then a point and one of "
+            f"{', '.join(sizes)}; got {name}"
+        )
+    held_out = _HeldOut(embeddings, labels, natural_groups, aggregator, protocol)
+    return held_out.measure(sizes[place], *MEASURES[metric])[name]
+
+
+@final
+@dataclass(frozen=True)
+class _HeldOut:
+    """Points and how their groups are made; a size of None stands for the points themselves."""
+
+    embeddings: Float[Tensor, "rows width"]
+    labels: Int[Tensor, " rows"]
+    natural_groups: Int[Tensor, " rows"] | None
+    aggregator: Aggregator
+    protocol: Protocol
+
+    def draw(self, size: int | None, number: int) -> Groups:
+        """The groups of one draw."""
+        generator = Generator().manual_seed(_seed(self.protocol.seed, size or 0, number))
+        natural_groups = self.natural_groups if size else None
+        return draw_groups(self.labels, natural_groups, size or 1, generator)
+
+    def measure(self, size: int | None, *measures: Measure) -> dict[str, float]:
+        """Quality metrics by name, means over the draws."""
+        draws = [self._measured(size, number, measures) for number in range(self._draws(size))]
+        suffix = f"size{size}" if size else "points"
+        return {f"{name}.{suffix}": fmean(draw[name] for draw in draws) for name in draws[0]}
+
+    def _measured(
+        self, size: int | None, number: int, measures: tuple[Measure, ...]
+    ) -> dict[str, float]:
+        groups = self.draw(size, number)
+        metrics: dict[str, float] = {"left_out_classes": groups.left_out_classes}
+        if measures:
+            members = self.embeddings[groups.members]
+            vectors = aggregated(self.aggregator, members) if size else members[:, 0]
+            for measure in measures:
+                metrics |= measure(vectors, groups.labels)._asdict()
+        return metrics
+
+    def _draws(self, size: int | None) -> int:
+        # Every draw of single points gives the same groups, in another order.
+        same = size is None or (size == 1 and self.natural_groups is None)
+        return 1 if same else self.protocol.draws
+
+
+def _seed(*parts: int) -> int:
+    """A seed of its own for each draw, so that one can be drawn without the others."""
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0])
