@@ -5,6 +5,7 @@ are at most ``2 max(m, D)`` apart. Everything here is float64, takes memory line
 points, and holds for embeddings: distances of raw inputs say nothing.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, final
 
@@ -12,7 +13,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, einsum
 
-from trainables.distances import TILE
 from trainables.margin import GroupMargin, group_margin
 from trainables.pairs import same_class_pairs
 
@@ -20,6 +20,8 @@ Bound = Literal["t1", "t1_prime", "t4"]
 BOUNDS: tuple[Bound, ...] = ("t1", "t1_prime", "t4")
 TOLERANCE = 1e-9
 """How far a distance may exceed its bound by rounding, as a share of the scale."""
+CACHED = 2**17
+"""Floats that are fast to reach."""
 
 
 @final
@@ -113,13 +115,27 @@ def pair_bounds(
     return PairBounds(
         first=first,
         second=second,
-        distance=(embeddings[first] - embeddings[second]).norm(dim=1),
+        distance=_distance(embeddings, first, second),
         t1=2 * torch.maximum(found.m_star, reach),
         t1_prime=found.m_star + reach,
         t4=found.m_star + nearest,
         m_star=found.m_star,
         scale=found.scale,
     )
+
+
+def _distance(
+    embeddings: Float[Tensor, "groups width"],
+    first: Int[Tensor, " pairs"],
+    second: Int[Tensor, " pairs"],
+) -> Float[Tensor, " pairs"]:
+    """Distance of the two group embeddings of each pair."""
+
+    def of_chunk(one: Tensor, other: Tensor) -> Tensor:
+        apart = embeddings.index_select(0, one).sub_(embeddings.index_select(0, other))
+        return apart.square_().sum(1).sqrt_()
+
+    return _in_chunks(of_chunk, first, second, embeddings.shape[1])
 
 
 def _mean_smaller(
@@ -129,17 +145,21 @@ def _mean_smaller(
     second: Int[Tensor, " pairs"],
 ) -> Float[Tensor, " pairs"]:
     """``sum_ij alpha_i beta_j min(delta_i, delta_j)`` of each pair."""
-    chunk = max(1, TILE // delta.shape[1] ** 2)
-    return torch.cat(
-        [
-            einsum(
-                "ni,nij,nj->n",
-                weights[one],
-                torch.minimum(delta[one][:, :, None], delta[other][:, None, :]),
-                weights[other],
-            )
-            for one, other in zip(
-                torch.split(first, chunk), torch.split(second, chunk), strict=True
-            )
-        ]
-    )
+
+    def of_chunk(one: Tensor, other: Tensor) -> Tensor:
+        smaller = torch.minimum(delta[one][:, :, None], delta[other][:, None, :])
+        return einsum("ni,nij,nj->n", weights[one], smaller, weights[other])
+
+    return _in_chunks(of_chunk, first, second, delta.shape[1] ** 2)
+
+
+def _in_chunks(
+    measure: Callable[[Tensor, Tensor], Tensor],
+    first: Int[Tensor, " pairs"],
+    second: Int[Tensor, " pairs"],
+    floats: int,
+) -> Float[Tensor, " pairs"]:
+    """Measures as many pairs at once as keep their floats in the processor's cache."""
+    chunk = max(1, CACHED // floats)
+    chunks = zip(torch.split(first, chunk), torch.split(second, chunk), strict=True)
+    return torch.cat([measure(one, other) for one, other in chunks])

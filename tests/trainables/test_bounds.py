@@ -192,6 +192,14 @@ def test_collapsed_embeddings_are_tight_and_violate_nothing():
         assert not found.violated(name).any()
 
 
+def test_chunks_of_pairs_change_nothing(monkeypatch):
+    whole = hull(*random_groups("overlapping", 0))
+    monkeypatch.setattr(bounds, "CACHED", 50)
+    parts = hull(*random_groups("overlapping", 0))
+    torch.testing.assert_close(parts.distance, whole.distance)
+    torch.testing.assert_close(parts.t4, whole.t4)
+
+
 def test_without_pairs_there_are_no_bounds():
     found = hull(
         torch.rand(2, 1, 3).double(),
