@@ -38,8 +38,13 @@ class Study:
         return len(self.combinations) * (budget.trials_per_combination + confirmed)
 
 
-def prepare(path: Path, source: str | None = None) -> Study:
-    """The study of a file, ready to run; ``source`` stands in for its ``data.source``.
+def prepare(path: Path, root: Path, source: str | None = None) -> Study:
+    """The study of a file, ready to run.
+
+    Args:
+        path: the study file.
+        root: the folder of all studies.
+        source: stands in for the file's ``data.source``.
 
     Raises:
         ConfigError: with every problem of the file, its components, its data and their fit.
@@ -50,7 +55,7 @@ def prepare(path: Path, source: str | None = None) -> Study:
     config, problems = validate(StudyConfig, content)
     combined, of_components = _combinations(content)
     points, of_points = _points(content)
-    problems += of_components + of_points
+    problems += of_components + of_points + _storage_problem(root)
     if config is not None:
         problems += address_problem(config.tracking.uri)
     if config is None or points is None or of_components:
@@ -58,20 +63,20 @@ def prepare(path: Path, source: str | None = None) -> Study:
     problems += legality.problems(config, combined, points.shape)
     data, of_division = material.divide(config.data, config.seed, points)
     problems += of_division
-    if data is not None:
+    if data is not None and combined:
         problems += feasibility.problems(config, combined[0].training, data)
     if data is None or problems:
         raise ConfigError(path, problems)
     return Study(config, combined, data)
 
 
-def storage_problem(root: Path) -> list[str]:
+def _storage_problem(root: Path) -> list[str]:
     """Why no study folder can be made under ``root``; empty where it can."""
     existing = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
     if not existing.is_dir():
-        return [f"cannot hold studies; {existing} is not a folder"]
+        return [f"--root {root}: cannot hold studies; {existing} is not a folder"]
     if not os.access(existing, os.W_OK | os.X_OK):
-        return [f"cannot hold studies; {existing} is not writable"]
+        return [f"--root {root}: cannot hold studies; {existing} is not writable"]
     return []
 
 

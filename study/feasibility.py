@@ -3,15 +3,13 @@
 from itertools import product
 
 import numpy as np
-from trainables.splits import Split
 
 from study.config import StudyConfig
 from study.space import OptionSpaces
 from trainables import sampling
 from trainables.data import PointSet
+from trainables.splits import Split
 from trainables.training import StudyData
-
-SAMPLING = ("classes_per_batch", "groups_per_class", "group_size", "group_size_spread")
 
 
 def problems(config: StudyConfig, training: OptionSpaces, data: StudyData) -> list[str]:
@@ -27,13 +25,11 @@ def _training_problems(training: OptionSpaces, data: StudyData, split: Split) ->
     """Batches that cannot be drawn, asked for every corner of the space of group sizes."""
     points, rows = data.points, split.train
     groups = None if points.groups is None else points.groups[rows]
-    corners = product(*(training.values(name) for name in SAMPLING))
+    corners = product(*(training.values(name) for name in sampling.Batch._fields))
     return [
         problem
         for corner in corners
-        for problem in sampling.problems(
-            points.labels[rows], groups, **dict(zip(SAMPLING, corner, strict=True))
-        )
+        for problem in sampling.problems(points.labels[rows], groups, sampling.Batch(*corner))
     ]
 
 

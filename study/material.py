@@ -2,11 +2,10 @@
 
 import hashlib
 
-from trainables.splits import folds, hold_out
-
 from study.config import DataSection, ProtocolSection
 from trainables.data import DataError, PointSet, open_points
 from trainables.evaluation import Protocol
+from trainables.splits import folds, hold_out
 from trainables.training import Rules, StudyData
 
 

@@ -18,6 +18,8 @@ from study.record import Record, Result, Trial
 from study.space import Combination
 
 DIRECTIONS = {"quality": StudyDirection.MAXIMIZE, "relative_gap": StudyDirection.MINIMIZE}
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
 STATES = {
     "complete": TrialState.COMPLETE,
     "pruned": TrialState.PRUNED,

@@ -1,5 +1,6 @@
 """Optuna's samplers and pruners by the names a study file uses, set up for small budgets."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +26,6 @@ def sampler(config: StudyConfig, seed: int, fixed_seed: int) -> BaseSampler:
             multivariate=True,
             group=True,
             constant_liar=True,
-            warn_independent_sampling=False,
             seed=seed,
         ),
         "random": lambda: optuna.samplers.RandomSampler(seed=seed),
@@ -43,7 +43,9 @@ def sampler(config: StudyConfig, seed: int, fixed_seed: int) -> BaseSampler:
         ),
         "nsga2": lambda: optuna.samplers.NSGAIISampler(population_size=max(4, startup), seed=seed),
     }
-    return make[config.algorithm.sampler]()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return make[config.algorithm.sampler]()
 
 
 def pruner(config: StudyConfig) -> BasePruner:

@@ -96,10 +96,10 @@ class Conductor:
         if stopped:
             ray.get(self._stop_list.stop.remote(stopped))
 
-    def end(self, pack: str, error: bool) -> None:
+    def end(self, pack: str) -> None:
         """The pack's process is gone; what it did not finish failed, unless we stopped it."""
         for trial in list(self._packs[pack].values()):
-            if error and not self.is_interrupted:
+            if not self.is_interrupted:
                 self._finish(pack, trial)
         del self._packs[pack]
 
@@ -182,7 +182,7 @@ class PackSearcher(Searcher):
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         self._running.remove(trial_id)
-        self._conductor.end(trial_id, error)
+        self._conductor.end(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: a study is resumed from its record."""
@@ -196,9 +196,12 @@ class PackScheduler(FIFOScheduler):
     """Passes every report to the conductor; packs end by themselves."""
 
     def __init__(self, conductor: Conductor) -> None:
-        super().__init__()
+        TrialScheduler.__init__(self)
         self._conductor = conductor
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         self._conductor.report(trial.trial_id, result.get("members", {}))
         return str(TrialScheduler.CONTINUE)
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        self._conductor.report(trial.trial_id, result.get("members", {}))

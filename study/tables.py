@@ -84,5 +84,5 @@ def _bounds(record: Record, results: list[Result]) -> pd.DataFrame:
             found.append(pq.read_table(path).to_pandas().assign(key=result.trial.key))
     if not found:
         return table("bounds", [])
-    joined = pd.concat(found, ignore_index=True)
-    return joined[BOUNDS.names].astype(table("bounds", []).dtypes)
+    joined: pd.DataFrame = pd.concat(found, ignore_index=True)[BOUNDS.names]
+    return joined

@@ -26,6 +26,19 @@ class Repetition:
         names = sorted({*self.metrics, *self.recorded})
         return [name for name in names if self.metrics.get(name) != self.recorded.get(name)]
 
+    @property
+    def text(self) -> str:
+        """Every metric, and whether it is the recorded one to the last bit."""
+        lines = [
+            f"{name}: {self.metrics.get(name)}"
+            + (f", recorded {self.recorded.get(name)}" if name in self.differing else "")
+            for name in sorted({*self.metrics, *self.recorded})
+        ]
+        equal = len(lines) - len(self.differing)
+        return "\n".join(
+            [*lines, f"{equal} of {len(lines)} metrics equal the recorded ones exactly"]
+        )
+
 
 def train(path: Path, phase: Phase, source: str | None = None) -> Repetition:
     """Trains the configuration in a file as its study did, and as many threads as then.

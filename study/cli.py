@@ -1,0 +1,187 @@
+"""The command line: each verb parses, calls one function, prints one result or one error."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from study.errors import StudyError
+
+DONE, SOME_FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+
+root_option = click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("studies"),
+    show_default=True,
+    help="Folder of all studies.",
+)
+data_option = click.option("--data", help="`digits` or a Parquet file, instead of data.source.")
+file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+name_argument = click.argument("name")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="groupstudy")
+def cli() -> None:
+    """Which encoder, aggregator and loss represent groups of points best?"""
+
+
+@cli.command()
+@file_argument
+@data_option
+@root_option
+def check(file: Path, data: str | None, root: Path) -> None:
+    """Validate a study file against its components and its data; show what would run."""
+    from study.describe import describe
+
+    click.echo(describe(_prepared(file, data, root)))
+
+
+@cli.command()
+@file_argument
+@data_option
+@root_option
+@click.option("--address", help="Ray cluster to run on; by default one on this machine.")
+def launch(file: Path, data: str | None, root: Path, address: str | None) -> int:
+    """Run a study, or continue it; then report and export the best configurations."""
+    from rich.console import Console
+
+    study = _prepared(file, data, root)
+    from study.finish import finish
+    from study.launch import launch as run
+
+    folder = root / study.config.name
+    try:
+        record = run(study, root, address, Console(stderr=True))
+    except KeyboardInterrupt:
+        click.echo(f"interrupted; `study launch {file}` continues {folder}", err=True)
+        return INTERRUPTED
+    finished = finish(record)
+    click.echo(finished.text)
+    return SOME_FAILED if finished.failed else DONE
+
+
+@cli.command()
+@name_argument
+@root_option
+def status(name: str, root: Path) -> None:
+    """Show how far a study is: states, best of each combination, failures."""
+    from study.finish import status as describe_status
+
+    click.echo(describe_status(_record(name, root)))
+
+
+@cli.command()
+@name_argument
+@root_option
+@click.option("--uri", help="Tracking address, instead of the study's own.")
+def sync(name: str, root: Path, uri: str | None) -> None:
+    """Bring MLflow up to date with the record; doing it twice changes nothing."""
+    from study.tracking import sync as synchronise
+
+    click.echo(synchronise(_record(name, root), uri))
+
+
+@cli.command()
+@name_argument
+@root_option
+def report(name: str, root: Path) -> None:
+    """Write the report: one HTML file, and its pictures."""
+    from analysis import report as page
+    from study.tables import read_tables
+
+    record = _record(name, root)
+    click.echo(page.write(read_tables(record), record.folder / "report"))
+
+
+@cli.command()
+@name_argument
+@root_option
+@click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="Target folder.")
+def export(name: str, root: Path, to: Path | None) -> None:
+    """Write configuration, weights and model card of the best configurations."""
+    from study.export import export as write
+
+    record = _record(name, root)
+    for folder in write(record, to or record.folder / "export"):
+        click.echo(folder)
+
+
+@cli.command()
+@file_argument
+@data_option
+@click.option("--confirm", is_flag=True, help="Repeat the confirmation, on the test points.")
+def train(file: Path, data: str | None, confirm: bool) -> int:
+    """Train an exported configuration again and compare with the recorded figures."""
+    from study.train import train as repeat
+
+    repetition = repeat(file, "confirmation" if confirm else "search", data)
+    click.echo(repetition.text)
+    return SOME_FAILED if repetition.differing else DONE
+
+
+@cli.command()
+@root_option
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+def ui(root: Path, port: int) -> None:
+    """Open MLflow on this machine's loopback address."""
+    from study.ui import serve
+
+    serve(root, port)
+
+
+@cli.group()
+def data() -> None:
+    """Prepare data."""
+
+
+@data.command("import")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+def import_(source: Path, out: Path) -> None:
+    """Convert images by class, .npz, IDX or the Omniglot archives into Parquet."""
+    from study.bring import bring
+
+    click.echo(bring(source, out))
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def components(as_json: bool) -> None:
+    """List encoders, aggregators, losses and views with their options."""
+    from study import reference
+
+    click.echo(reference.as_json() if as_json else reference.as_table())
+
+
+def main() -> None:
+    """Runs the command line; a user's mistake is one message and exit code 2."""
+    try:
+        code: Any = cli(standalone_mode=False)
+    except StudyError as error:
+        click.echo(str(error), err=True)
+        code = USER_MISTAKE
+    except click.ClickException as error:
+        error.show()
+        code = USER_MISTAKE
+    except (KeyboardInterrupt, click.Abort):
+        code = INTERRUPTED
+    sys.exit(code)
+
+
+def _prepared(file: Path, data: str | None, root: Path) -> Any:
+    from study.check import prepare
+
+    return prepare(file, root, data)
+
+
+def _record(name: str, root: Path) -> Any:
+    from study.record import Record
+
+    return Record(root / name)

@@ -1,0 +1,86 @@
+"""What a study says of itself in a terminal, while it runs and when it ends."""
+
+from dataclasses import dataclass
+from typing import final
+
+import pandas as pd
+
+from analysis import report
+from analysis.leaderboard import leaderboard
+from analysis.summary import reasons, summary
+from analysis.tables import StudyTables
+from study import lease
+from study.export import export
+from study.record import Record
+from study.tables import read_tables
+
+REASONS_SHOWN = 5
+
+
+@final
+@dataclass(frozen=True)
+class Finished:
+    """The closing lines of a study, and how many of its trials failed."""
+
+    text: str
+    failed: int
+
+
+def finish(record: Record) -> Finished:
+    """Writes report and export of a study, and says what it found and where everything is."""
+    tables = read_tables(record)
+    lines = [_headline(tables), "", _board(tables), *_failures(tables), ""]
+    lines += [f"report   {report.write(tables, record.folder / 'report')}"]
+    if (tables.trials["state"] == "complete").any():
+        export(record, record.folder / "export")
+        lines += [f"export   {record.folder / 'export'}"]
+    lines += [f"MLflow   study ui --root {record.folder.parent}"]
+    return Finished("\n".join(lines), int((tables.trials["state"] == "failed").sum()))
+
+
+def status(record: Record) -> str:
+    """How far a study is, whether or not a driver is at work on it."""
+    tables = read_tables(record)
+    at_work = "a driver is at work" if lease.is_held(record.folder) else "no driver is at work"
+    return "\n".join([f"{_headline(tables)}; {at_work}", "", _board(tables), *_failures(tables)])
+
+
+def _headline(tables: StudyTables) -> str:
+    counts = summary(tables)
+    states = ", ".join(
+        f"{getattr(counts, state)} {state}"
+        for state in ("complete", "pruned", "failed", "running", "waiting")
+        if getattr(counts, state)
+    )
+    return (
+        f"study {tables.name}: {counts.planned} trials: {states}; {counts.by_model} proposed by "
+        f"the model, {counts.at_random} at random; {counts.confirmations} confirmations"
+    )
+
+
+def _board(tables: StudyTables) -> str:
+    """The best configuration of each combination, best first, as aligned columns."""
+    ranked = leaderboard(tables)
+    width = max([len("combination"), *ranked["combination"].str.len()])
+    quality, gap = (name.split("/")[1] for name in (tables.quality_name, tables.gap_name))
+    lines = [f"{'combination':<{width}}  validation      test       gap  best trial"]
+    for row in ranked.to_dict("records"):
+        key = "no complete trial" if pd.isna(row["key"]) else row["key"]
+        figures = (row["quality"], row["test_quality"], row["relative_gap"])
+        cells = "".join(f"{_number(figure):>10}" for figure in figures)
+        lines.append(f"{row['combination']:<{width}}  {cells}  {key}")
+    return "\n".join([*lines, f"(validation and test: {quality}; gap: {gap})"])
+
+
+def _failures(tables: StudyTables) -> list[str]:
+    failed = reasons(tables)
+    failed = failed[failed["state"] == "failed"]
+    shown = [
+        f"failed x{row.trials}: {row.reason} ({row.combinations})"
+        for row in failed.head(REASONS_SHOWN).itertuples()
+    ]
+    return ["", *shown] if shown else []
+
+
+def _number(value: float) -> str:
+    return "-" if pd.isna(value) else f"{value:.4f}"
