@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, final
 from annotated_types import Ge, Gt
 
 from trainables.contracts import Search
+from trainables.sampling import Batch
 
 
 @final
@@ -46,6 +47,12 @@ class Training:
     group_size: Annotated[int, Ge(1)] = 4
     group_size_spread: Annotated[int, Ge(0)] = 0
     group_views: Literal["augmented", "disjoint"] = "augmented"
+
+    @property
+    def batch(self) -> Batch:
+        """The shape of a step."""
+        sizes = (self.classes_per_batch, self.groups_per_class)
+        return Batch(*sizes, self.group_size, self.group_size_spread)
 
 
 @final

@@ -68,10 +68,7 @@ class Member:
         self._sampler = GroupSampler(
             points.labels[rows],
             points.groups[rows] if points.groups is not None else None,
-            classes_per_batch=training.classes_per_batch,
-            groups_per_class=training.groups_per_class,
-            group_size=training.group_size,
-            group_size_spread=training.group_size_spread,
+            training.batch,
         )
 
     def train_epoch(self) -> float:

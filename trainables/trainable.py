@@ -61,8 +61,8 @@ class PackTrainable(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         active = {key: trial for key, trial in self._trials.items() if trial.outcome is None}
-        orders: tuple[dict[str, str], bool] = ray.get(self._stop_list.orders.remote(list(active)))
-        stopped, is_interrupted = orders
+        orders: Any = self._stop_list.orders.remote(list(active))
+        stopped, is_interrupted = ray.get(orders)
         if is_interrupted:
             self.cleanup()
             return {"members": {}, "done": True}
