@@ -7,6 +7,7 @@ import numpy as np
 from study.config import StudyConfig
 from study.space import OptionSpaces
 from trainables import sampling
+from trainables.configuration import BATCH
 from trainables.data import PointSet
 from trainables.splits import Split
 from trainables.training import StudyData
@@ -25,11 +26,13 @@ def _training_problems(training: OptionSpaces, data: StudyData, split: Split) ->
     """Batches that cannot be drawn, asked for every corner of the space of group sizes."""
     points, rows = data.points, split.train
     groups = None if points.groups is None else points.groups[rows]
-    corners = product(*(training.values(name) for name in sampling.Batch._fields))
+    corners = product(*(training.values(name) for name in BATCH))
     return [
         problem
         for corner in corners
-        for problem in sampling.problems(points.labels[rows], groups, sampling.Batch(*corner))
+        for problem in sampling.problems(
+            points.labels[rows], groups, **dict(zip(BATCH, corner, strict=True))
+        )
     ]
 
 

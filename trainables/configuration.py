@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, final
 from annotated_types import Ge, Gt
 
 from trainables.contracts import Search
-from trainables.sampling import Batch
+
+BATCH = ("classes_per_batch", "groups_per_class", "group_size", "group_size_spread")
 
 
 @final
@@ -49,10 +50,9 @@ class Training:
     group_views: Literal["augmented", "disjoint"] = "augmented"
 
     @property
-    def batch(self) -> Batch:
-        """The shape of a step."""
-        sizes = (self.classes_per_batch, self.groups_per_class)
-        return Batch(*sizes, self.group_size, self.group_size_spread)
+    def batch(self) -> dict[str, int]:
+        """The options that shape a step, as the sampler takes them."""
+        return {name: getattr(self, name) for name in BATCH}
 
 
 @final

@@ -68,7 +68,7 @@ class Member:
         self._sampler = GroupSampler(
             points.labels[rows],
             points.groups[rows] if points.groups is not None else None,
-            training.batch,
+            **training.batch,
         )
 
     def train_epoch(self) -> float:

@@ -1,0 +1,39 @@
+# `make study` and `make test` set themselves up; everything else assumes one of them has run.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ROOT ?= studies
+
+.PHONY: study test check bench lock clean
+
+study: $(READY)  ## Install, then run the digits study: search, confirmation, report, export.
+	$(BIN)/study launch study/examples/digits.yaml --root $(ROOT)
+
+test: $(READY)  ## Install, then run everything that continuous integration runs.
+	$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest
+
+check: $(READY)  ## Formatting, lint, types and the import rules.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)  ## Compare with the usual ways, side by side.
+	$(BIN)/python benchmarks/overhead.py
+
+lock:  ## Resolve the newest allowed versions and pin them.
+	rm -rf build/lock && $(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet torch==2.13.0 -e ".[dev]"
+	build/lock/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
+
+clean:  ## Remove the virtual environment; studies stay.
+	rm -rf $(VENV) build
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $(READY)
