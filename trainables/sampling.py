@@ -1,6 +1,5 @@
-"""Batches of disjoint groups of one class; a whole epoch is planned in a few tensor operations."""
+"""Which points make up the groups of every training step, drawn for a whole epoch at once."""
 
-from collections.abc import Iterator
 from typing import NamedTuple, final
 
 import numpy as np
@@ -9,12 +8,24 @@ from jaxtyping import Bool, Int
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-CHUNK_NUMBERS = 1 << 22
-PADDING = -1
+
+class StepPlan(NamedTuple):
+    """The points of one step and the groups they make up.
+
+    Groups are ordered class by class, and a group's real points stand before its padded places.
+    ``rows`` index the points the sampler was made for, ``members`` the places within ``rows``;
+    ``members`` is 0 at padded places.
+    """
+
+    rows: Int[Tensor, " batch"]
+    members: Int[Tensor, "groups points"]
+    mask: Bool[Tensor, "groups points"]
+    labels: Int[Tensor, " batch"]
+    group_labels: Int[Tensor, " groups"]
 
 
-class Batch(NamedTuple):
-    """The shape of a step; the options of :class:`trainables.configuration.Training`."""
+class _Batch(NamedTuple):
+    """What a training asks of every step."""
 
     classes_per_batch: int
     groups_per_class: int
@@ -22,158 +33,208 @@ class Batch(NamedTuple):
     group_size_spread: int
 
     @property
-    def largest_group(self) -> int:
-        """Points of the largest group that may be drawn."""
-        return self.group_size + self.group_size_spread
-
-    @property
     def points_per_class(self) -> int:
-        """Points that a step takes of one class."""
         return self.groups_per_class * self.group_size
 
+    @property
+    def largest_group(self) -> int:
+        """Points of the largest group there can be: a lone group of its class does not vary."""
+        return self.group_size + (self.group_size_spread if self.groups_per_class > 1 else 0)
 
-class StepPlan(NamedTuple):
-    """Which points one step takes, and how they form groups.
 
-    ``rows`` index the sampler's points; ``members`` index ``rows``, 0 at padded places. Groups
-    stand class by class, real points first.
-    """
+class _Pools(NamedTuple):
+    """Disjoint pools to draw from: items ordered by pool, and how many items each pool holds."""
 
-    rows: Int[Tensor, " batch"]
-    labels: Int[Tensor, " batch"]
-    members: Int[Tensor, "groups points"]
-    mask: Bool[Tensor, "groups points"]
-    group_labels: Int[Tensor, " groups"]
+    items: Int[Tensor, " items"]
+    sizes: Int[Tensor, " pools"]
+
+    def draw(
+        self, pools: Int[Tensor, " draws"], count: int, generator: Generator
+    ) -> Int[Tensor, "draws count"]:
+        """For each draw, ``count`` distinct items of its pool; every selection is equally likely.
+
+        A pool is shuffled and dealt out until too few items are left, then shuffled anew: the draws
+        that one shuffle serves are disjoint. Every pool drawn from must hold ``count`` items. Work
+        and memory are proportional to ``items + draws * count``, whatever the sizes of the pools.
+        """
+        per_shuffle = self.sizes // count
+        # Rounded up; a shuffle of n items serves n // count draws, so at most 2 count items each.
+        shuffles = -(pools.bincount(minlength=len(self.sizes)) // -per_shuffle)
+        shuffled_pools = torch.arange(len(self.sizes)).repeat_interleave(shuffles)
+        sizes = self.sizes[shuffled_pools]
+        shuffle = torch.arange(len(sizes)).repeat_interleave(sizes)
+        source = _places(sizes) + _starts(self.sizes)[shuffled_pools].repeat_interleave(sizes)
+        # Shuffle k has keys in [k, k + 1): one sort puts each in random order and in its place.
+        keys = torch.rand(len(shuffle), generator=generator, dtype=torch.float64) + shuffle
+        shuffled = self.items[source[keys.argsort(stable=True)]]
+        turn = _occurrences(pools)
+        deal = _starts(shuffles)[pools] + turn // per_shuffle[pools]
+        first = _starts(sizes)[deal] + turn % per_shuffle[pools] * count
+        return shuffled[first[:, None] + torch.arange(count)]
 
 
 @final
 class GroupSampler:
-    """Draws steps of disjoint same-class groups, every eligible class with the same chance.
+    """Draws disjoint groups of points of one class: classes alike, and points alike in a class.
 
-    Groups of a class come in pairs, one as much larger than ``group_size`` as the other is smaller;
-    an odd last one has exactly this size. Points are drawn without replacement within a step; with
-    natural groups, those of a class are drawn inside different ones. Classes and natural groups
-    that are too small are never drawn.
+    Every step has ``classes_per_batch`` distinct classes, however large, and
+    ``groups_per_class * group_size`` points of each. The groups of a class are paired: one has
+    ``group_size + u`` points, the next ``group_size - u``, with u uniform among the integers from
+    ``-group_size_spread`` to ``group_size_spread``; an odd last group has ``group_size``.
+
+    A class takes part if it has the points of its groups; with natural groups, if it has
+    ``groups_per_class`` natural groups that are as large as the largest group drawn. Each group is
+    then drawn inside one natural group, and the groups of a class from different ones. Points of
+    other classes and natural groups are never drawn.
 
     Args:
-        labels: class of each point.
-        natural_groups: group of each point inside which groups are drawn, or None.
-        batch: the shape of a step.
+        labels: class index of each point.
+        natural_groups: natural group of each point, or None.
+        classes_per_batch: distinct classes in a step.
+        groups_per_class: disjoint groups of each of these classes.
+        group_size: points of a group, on average.
+        group_size_spread: largest departure of a group from ``group_size``, in points.
 
     Raises:
-        ValueError: if the points cannot supply such a step; :func:`problems` says why.
+        ValueError: if :func:`problems` finds any.
     """
 
     def __init__(
-        self, labels: NDArray[np.int64], natural_groups: NDArray[np.int64] | None, batch: Batch
+        self,
+        labels: NDArray[np.int64],
+        natural_groups: NDArray[np.int64] | None,
+        *,
+        classes_per_batch: int,
+        groups_per_class: int,
+        group_size: int,
+        group_size_spread: int,
     ) -> None:
-        found = problems(labels, natural_groups, batch)
+        batch = _Batch(classes_per_batch, groups_per_class, group_size, group_size_spread)
+        found = _problems(labels, natural_groups, batch)
         if found:
-            raise ValueError("; ".join(found))
-        pools = _pools(labels, natural_groups, batch)
-        classes = np.array([labels[pool[0]] for pool in pools])
+            raise ValueError("\n".join(found))
         self._batch = batch
-        self._is_natural = natural_groups is not None
         self._labels = torch.tensor(labels)
-        self._pools = _padded(pools)
-        self._pools_of_class = _padded([np.flatnonzero(classes == c) for c in np.unique(classes)])
-        self.steps = max(1, len(labels) // (batch.classes_per_batch * batch.points_per_class))
+        self._classes, self._natural_groups = _pools(labels, natural_groups, batch)
+        self.steps_per_epoch = max(1, len(labels) // (classes_per_batch * batch.points_per_class))
 
-    def epoch(self, generator: Generator) -> Iterator[StepPlan]:
-        """The steps of an epoch, which takes as many points as there are.
-
-        Args:
-            generator: the only source of chance.
-        """
-        width = self._pools.shape[1] * self._batch.classes_per_batch
-        width *= self._batch.groups_per_class if self._is_natural else 1
-        at_once = max(1, CHUNK_NUMBERS // width)
-        for first in range(0, self.steps, at_once):
-            yield from self._plan(min(at_once, self.steps - first), generator)
-
-    def _plan(self, steps: int, generator: Generator) -> Iterator[StepPlan]:
-        sizes = self._sizes(steps, generator)
-        mask = torch.arange(self._batch.largest_group) < sizes[..., None]
-        members = (sizes.cumsum(1) - sizes)[..., None] + torch.arange(self._batch.largest_group)
-        rows = self._rows(steps, mask, generator)
+    def epoch(self, generator: Generator) -> list[StepPlan]:
+        """Plans ``steps_per_epoch`` steps; everything random comes from ``generator``."""
+        sizes = self._group_sizes(generator)
+        rows = self._rows(sizes, generator)
+        places = torch.arange(self._batch.group_size + self._batch.group_size_spread)
+        mask = places < sizes[:, :, None]
+        members = (sizes.cumsum(1) - sizes)[:, :, None].add(places).mul(mask)
         labels = self._labels[rows]
-        group_labels = labels[:, :: self._batch.points_per_class].repeat_interleave(
-            self._batch.groups_per_class, dim=1
-        )
-        planned = (rows, labels, members.where(mask, 0), mask, group_labels)
-        yield from map(StepPlan, *(part.unbind() for part in planned))
+        group_labels = labels.gather(1, members[:, :, 0])
+        steps = zip(rows, members, mask, labels, group_labels, strict=True)
+        return [StepPlan(*step) for step in steps]
 
-    def _sizes(self, steps: int, generator: Generator) -> Int[Tensor, "steps groups"]:
+    def _group_sizes(self, generator: Generator) -> Int[Tensor, "steps groups"]:
         batch = self._batch
-        shape = (steps, batch.classes_per_batch, batch.groups_per_class // 2)
+        pairs = (self.steps_per_epoch, batch.classes_per_batch, batch.groups_per_class // 2)
         spread = batch.group_size_spread
-        departure = torch.randint(-spread, spread + 1, shape, generator=generator)
-        even = torch.zeros(*shape[:2], batch.groups_per_class % 2, dtype=torch.int64)
-        pairs = torch.stack([departure, -departure], dim=3).flatten(2)
-        return batch.group_size + torch.cat([pairs, even], dim=2).flatten(1)
+        larger = torch.randint(-spread, spread + 1, pairs, generator=generator)
+        departures = torch.stack([larger, -larger], 3).flatten(2)
+        lone = departures.new_zeros(*pairs[:2], batch.groups_per_class % 2)
+        return torch.cat([departures, lone], 2).flatten(1) + batch.group_size
 
     def _rows(
-        self, steps: int, mask: Bool[Tensor, "steps groups points"], generator: Generator
+        self, sizes: Int[Tensor, "steps groups"], generator: Generator
     ) -> Int[Tensor, "steps batch"]:
-        batch = self._batch
-        every = torch.arange(len(self._pools_of_class)).expand(steps, -1)
-        classes = _drawn(every, batch.classes_per_batch, generator)
-        if not self._is_natural:
-            pools = self._pools[self._pools_of_class[classes, 0]]
-            return _drawn(pools, batch.points_per_class, generator).flatten(1)
-        pools = _drawn(self._pools_of_class[classes], batch.groups_per_class, generator)
-        points = _drawn(self._pools[pools], batch.largest_group, generator)
-        return points.flatten(1, 2)[mask].view(steps, -1)
+        batch, steps, present = self._batch, len(sizes), len(self._classes.sizes)
+        every_class = _Pools(torch.arange(present), torch.tensor([present]))
+        one_pool = torch.zeros(steps, dtype=torch.int64)
+        classes = every_class.draw(one_pool, batch.classes_per_batch, generator).flatten()
+        if self._natural_groups is None:
+            return self._classes.draw(classes, batch.points_per_class, generator).view(steps, -1)
+        groups = self._classes.draw(classes, batch.groups_per_class, generator).flatten()
+        rows = self._natural_groups.draw(groups, batch.largest_group, generator)
+        return rows[torch.arange(batch.largest_group) < sizes.view(-1, 1)].view(steps, -1)
 
 
 def problems(
-    labels: NDArray[np.int64], natural_groups: NDArray[np.int64] | None, batch: Batch
+    labels: NDArray[np.int64],
+    natural_groups: NDArray[np.int64] | None,
+    *,
+    classes_per_batch: int,
+    groups_per_class: int,
+    group_size: int,
+    group_size_spread: int,
 ) -> list[str]:
-    """Why points with these labels cannot supply a step, each with the option to change."""
+    """Why these arguments make no :class:`GroupSampler`, each as ``option: reason; remedy``."""
+    batch = _Batch(classes_per_batch, groups_per_class, group_size, group_size_spread)
+    return _problems(labels, natural_groups, batch)
+
+
+def _problems(
+    labels: NDArray[np.int64], natural_groups: NDArray[np.int64] | None, batch: _Batch
+) -> list[str]:
+    found = []
     if batch.group_size_spread >= batch.group_size:
+        found.append(
+            f"training.group_size_spread: must be below group_size {batch.group_size}, "
+            f"got {batch.group_size_spread}; lower it"
+        )
+    present = len(np.unique(labels))
+    if present < batch.classes_per_batch:
         return [
-            f"training.group_size_spread: must be less than group_size, got "
-            f"{batch.group_size_spread} with group_size {batch.group_size}"
+            *found,
+            f"training.classes_per_batch: must be at most {present}, the classes there are to "
+            f"train on, got {batch.classes_per_batch}; lower it",
         ]
-    pools = _pools(labels, natural_groups, batch)
-    eligible = len({int(labels[pool[0]]) for pool in pools})
-    if eligible >= batch.classes_per_batch:
-        return []
-    needed = (
-        f"{batch.groups_per_class} natural groups of at least {batch.largest_group} points"
-        if natural_groups is not None
-        else f"{batch.groups_per_class} x {batch.group_size} points"
-    )
-    return [
-        f"training.classes_per_batch: {batch.classes_per_batch}, but only {eligible} of "
-        f"{len(np.unique(labels))} classes have {needed}; lower it, group_size or groups_per_class"
-    ]
+    fit = len(_pools(labels, natural_groups, batch)[0].sizes)
+    if fit < batch.classes_per_batch:
+        found.append(
+            f"training.group_size: classes_per_batch is {batch.classes_per_batch}, but only {fit} "
+            f"of {present} classes have {_asked(batch, natural_groups is not None)}; lower any of "
+            "these options"
+        )
+    return found
+
+
+def _asked(batch: _Batch, natural: bool) -> str:
+    """What a class must have, in words."""
+    if natural:
+        return (
+            f"{batch.groups_per_class} natural groups (groups_per_class) of {batch.largest_group} "
+            "points (group_size, plus group_size_spread where groups are paired)"
+        )
+    return f"{batch.points_per_class} points (groups_per_class x group_size)"
 
 
 def _pools(
-    labels: NDArray[np.int64], natural_groups: NDArray[np.int64] | None, batch: Batch
-) -> list[NDArray[np.int64]]:
-    """Rows among which a draw takes place: of each class, or of each natural group of a class."""
+    labels: NDArray[np.int64], natural_groups: NDArray[np.int64] | None, batch: _Batch
+) -> tuple[_Pools, _Pools | None]:
+    """The classes that take part: pools of points, or of natural groups that are such pools."""
     if natural_groups is None:
-        return [rows for rows in _by_value(labels) if len(rows) >= batch.points_per_class]
-    pools = [rows for rows in _by_value(natural_groups) if len(rows) >= batch.largest_group]
-    counts = np.bincount([labels[rows[0]] for rows in pools], minlength=int(labels.max()) + 1)
-    return [rows for rows in pools if counts[labels[rows[0]]] >= batch.groups_per_class]
+        return _large_pools(torch.tensor(labels), batch.points_per_class), None
+    groups = _large_pools(torch.tensor(natural_groups), batch.largest_group)
+    first_points = groups.items[_starts(groups.sizes)]
+    return _large_pools(torch.tensor(labels)[first_points], batch.groups_per_class), groups
 
 
-def _by_value(values: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    order = np.argsort(values, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(values[order])) + 1)
+def _large_pools(pool: Int[Tensor, " items"], least: int) -> _Pools:
+    """Items by the number of their pool, without the pools that hold fewer than ``least``."""
+    sizes = pool.bincount()
+    order = pool.argsort(stable=True)
+    large = sizes >= least
+    return _Pools(order[large[pool[order]]], sizes[large])
 
 
-def _padded(rows: list[NDArray[np.int64]]) -> Int[Tensor, "lists places"]:
-    lists = [torch.tensor(row) for row in rows]
-    return torch.nn.utils.rnn.pad_sequence(lists, batch_first=True, padding_value=PADDING)
+def _starts(sizes: Int[Tensor, " pools"]) -> Int[Tensor, " pools"]:
+    """Where each run begins when runs of these sizes follow one another."""
+    return sizes.cumsum(0) - sizes
 
 
-def _drawn(
-    pools: Int[Tensor, "*lists places"], count: int, generator: Generator
-) -> Int[Tensor, "*lists count"]:
-    """``count`` different entries of every list, in random order; padding is never drawn."""
-    chances = torch.rand(pools.shape, generator=generator).masked_fill_(pools == PADDING, -1)
-    return pools.gather(-1, chances.topk(count, dim=-1).indices)
+def _places(sizes: Int[Tensor, " pools"]) -> Int[Tensor, " items"]:
+    """0, 1, 2, ... within each run when runs of these sizes follow one another."""
+    runs = _starts(sizes).repeat_interleave(sizes)
+    return torch.arange(len(runs)) - runs
+
+
+def _occurrences(values: Int[Tensor, " draws"]) -> Int[Tensor, " draws"]:
+    """How often each value occurred before."""
+    before = torch.empty_like(values)
+    before[values.argsort(stable=True)] = _places(values.bincount())
+    return before
