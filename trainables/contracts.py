@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Generator, Tensor, einsum, nn
 
 Level = Literal["points", "groups", "both"]
-Need = Literal["views"]
+Need = Literal["positives", "views"]
 
 
 @final

@@ -133,7 +133,7 @@ class Member:
         self.epochs = state["epochs"]
 
     def _step(self, plan: StepPlan) -> Float[Tensor, ""]:
-        loss = self._loss(self.encode(plan))
+        loss: Tensor = self._loss(self.encode(plan))
         self._optimizer.zero_grad()
         loss.backward()
         self._optimizer.step()

@@ -1,0 +1,102 @@
+from typing import Annotated, Any, Literal, final
+
+import torch
+from annotated_types import Gt
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn.functional import pad, relu
+
+from trainables.contracts import LabelledEmbeddings, Level, Loss, Need, Search, SearchAmong
+
+Mining = Literal["all", "semi_hard", "hard"]
+Average = Literal["active", "all"]
+
+
+@final
+class TripletLoss(Loss):
+    """Hinge on triplets: ``[d(a, p) - d(a, n) + margin]_+`` for anchor, positive and negative.
+
+    Schroff, Kalenichenko and Philbin (2015), "FaceNet", eq. 2, with plain Euclidean distances as
+    in Hermans, Beyer and Leibe (2017), eq. 2. A loss of 0 over all triplets says that the margin
+    ``m*`` is at most ``-margin``. Time is ``n^2 log n`` for ``n`` rows: sorted distances and their
+    running sums replace the list of ``n^3`` triplets.
+
+    Args:
+        level: which embeddings are compared; ``both`` takes the mean of the two losses.
+        margin: in embedding units.
+        mining: ``all`` triplets; ``semi_hard`` ones, whose negative is further than the positive by
+            less than the margin; ``hard`` takes, for each anchor, its furthest positive and nearest
+            negative.
+        average: over the ``active`` triplets, those with a positive hinge, or over ``all`` mined.
+    """
+
+    margin: Tensor
+
+    def __init__(
+        self,
+        *,
+        level: Annotated[Level, SearchAmong("groups", "both")] = "groups",
+        margin: Annotated[float, Gt(0), Search(0.05, 0.5, log=True)] = 0.2,
+        mining: Annotated[Mining, SearchAmong("all", "semi_hard", "hard")] = "all",
+        average: Average = "active",
+    ) -> None:
+        super().__init__(level)
+        self.mining: Mining = mining
+        self.average: Average = average
+        self.register_buffer("margin", torch.tensor(margin))
+
+    @classmethod
+    def needs(cls, options: dict[str, Any]) -> frozenset[Need]:
+        return frozenset(["positives"])
+
+    def compare(self, rows: LabelledEmbeddings) -> Float[Tensor, ""]:
+        # From differences: at coinciding rows the distance is exactly 0, and so is its gradient.
+        apart = torch.cdist(
+            rows.embeddings, rows.embeddings, compute_mode="donot_use_mm_for_euclid_dist"
+        )
+        same = rows.labels[:, None] == rows.labels
+        positive = same & ~torch.eye(len(same), dtype=torch.bool, device=same.device)
+        mined = self._hardest if self.mining == "hard" else self._counted
+        total, active, count = mined(apart, positive, ~same)
+        return total / (active if self.average == "active" else count).clamp_min(1)
+
+    def _hardest(
+        self,
+        apart: Float[Tensor, "rows rows"],
+        positive: Bool[Tensor, "rows rows"],
+        negative: Bool[Tensor, "rows rows"],
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Sum of the hinges of each anchor's hardest triplet, and how many are active and exist."""
+        furthest = apart.masked_fill(~positive, 0).amax(1)
+        nearest = apart.masked_fill(~negative, torch.inf).amin(1)
+        exists = positive.any(1) & negative.any(1)
+        # An anchor without negatives is infinitely far from them: it must not reach the gradient.
+        hinges = relu(furthest - nearest.masked_fill(~exists, 0) + self.margin) * exists
+        return hinges.sum(), (hinges > 0).sum(), exists.sum()
+
+    def _counted(
+        self,
+        apart: Float[Tensor, "rows rows"],
+        positive: Bool[Tensor, "rows rows"],
+        negative: Bool[Tensor, "rows rows"],
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Sum of all (or all semi-hard) hinges, and how many triplets are active and mined.
+
+        The active negatives of anchor and positive are the nearest ``k``: those nearer than
+        ``d(a, p) + margin``. Their hinges sum to ``k (d(a, p) + margin) - sum_{n <= k} d(a, n)``.
+        """
+        ascending = apart.masked_fill(~negative, torch.inf).sort(1).values
+        running = pad(ascending.masked_fill(ascending.isinf(), 0).cumsum(1), (1, 0))
+        limit = apart + self.margin
+        last = torch.searchsorted(ascending.detach(), limit.detach())
+        first = torch.zeros_like(last)
+        mined = negative.sum(1, keepdim=True).expand_as(last)
+        if self.mining == "semi_hard":
+            first = torch.searchsorted(ascending.detach(), apart.detach(), right=True)
+            mined = last - first
+        hinges = (last - first) * limit - (running.gather(1, last) - running.gather(1, first))
+        return (
+            (hinges * positive).sum(),
+            ((last - first) * positive).sum(),
+            (mined * positive).sum(),
+        )
