@@ -1,14 +1,24 @@
 """Everything that can be wrong with a study before it starts, found in one go."""
 
-import os
+import tempfile
 from dataclasses import dataclass
+from os.path import exists
 from pathlib import Path
 from typing import Any, final
 
 from study import feasibility, legality, material
-from study.config import DataSection, SearchSection, StudyConfig, validate
+from study.config import (
+    AlgorithmSection,
+    DataSection,
+    ProtocolSection,
+    SearchSection,
+    StudyConfig,
+    contradictions,
+    sound,
+    validate,
+)
 from study.errors import ConfigError
-from study.space import Combination, combinations
+from study.space import Combination, SearchSpace, search_space
 from study.strict_yaml import read_yaml
 from study.tracking_address import address_problem
 from trainables.data import PointSet
@@ -41,6 +51,9 @@ class Study:
 def prepare(path: Path, root: Path, source: str | None = None) -> Study:
     """The study of a file, ready to run.
 
+    Each section is judged by itself and with those that it must fit, as far as these are right, so
+    that one mistake hides no other.
+
     Args:
         path: the study file.
         root: the folder of all studies.
@@ -49,44 +62,80 @@ def prepare(path: Path, root: Path, source: str | None = None) -> Study:
     Raises:
         ConfigError: with every problem of the file, its components, its data and their fit.
     """
-    content = read_yaml(path)
-    if source is not None and isinstance(content.get("data"), dict):
-        content["data"] = {**content["data"], "source": source}
+    content = _content(path, source)
     config, problems = validate(StudyConfig, content)
-    combined, of_components = _combinations(content)
+    space, of_components = search_space(sound(SearchSection, content.get("search")))
     points, of_points = _points(content)
-    problems += of_components + of_points + _storage_problem(root)
-    if config is not None:
-        problems += address_problem(config.tracking.uri)
-    if config is None or points is None or of_components:
+    protocol, _ = validate(ProtocolSection, content.get("protocol", {}))
+    algorithm, _ = validate(AlgorithmSection, content.get("algorithm", {}))
+    data, of_division = _divided(content, points)
+    problems += [
+        *of_components,
+        *contradictions(protocol, algorithm),
+        *address_problem(sound(StudyConfig, content).get("tracking", {}).get("uri")),
+        *_storage_problem(root, config.name if config else ""),
+        *of_points,
+        *of_division,
+        *legality.problems(
+            space, points.shape if points else None, protocol.objectives if protocol else ()
+        ),
+        *_shortages(protocol, space, data),
+    ]
+    if config is None or data is None or problems:
         raise ConfigError(path, problems)
-    problems += legality.problems(config, combined, points.shape)
-    data, of_division = material.divide(config.data, config.seed, points)
-    problems += of_division
-    if data is not None and combined:
-        problems += feasibility.problems(config, combined[0].training, data)
-    if data is None or problems:
-        raise ConfigError(path, problems)
-    return Study(config, combined, data)
+    return Study(config, space.combinations, data)
 
 
-def _storage_problem(root: Path) -> list[str]:
-    """Why no study folder can be made under ``root``; empty where it can."""
-    existing = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
-    if not existing.is_dir():
-        return [f"--root {root}: cannot hold studies; {existing} is not a folder"]
-    if not os.access(existing, os.W_OK | os.X_OK):
-        return [f"--root {root}: cannot hold studies; {existing} is not writable"]
-    return []
-
-
-def _combinations(content: dict[str, Any]) -> tuple[list[Combination], list[str]]:
-    """Combinations of the search section, even where another section is wrong."""
-    section, _ = validate(SearchSection, content.get("search"))
-    return combinations(section) if section else ([], [])
+def _content(path: Path, source: str | None) -> dict[str, Any]:
+    """What the file holds, with the source of the command line if there is one."""
+    content = read_yaml(path)
+    section = content.get("data", {})
+    if source is not None and isinstance(section, dict):
+        content["data"] = {**section, "source": source}
+    return content
 
 
 def _points(content: dict[str, Any]) -> tuple[PointSet | None, list[str]]:
-    """Points of the data section, even where another section is wrong."""
+    """Points of the data section, even where another key or section is wrong."""
+    section = content.get("data")
+    if not isinstance(section, dict):
+        return None, []
+    right = sound(DataSection, section)
+    if "source" in section and "source" not in right:
+        return None, []
+    return material.points(right.get("source"))
+
+
+def _divided(
+    content: dict[str, Any], points: PointSet | None
+) -> tuple[StudyData | None, list[str]]:
+    """Division of the points, where the keys that decide on it are right."""
     section, _ = validate(DataSection, content.get("data"))
-    return material.points(section) if section else (None, [])
+    seed = sound(StudyConfig, {"seed": 0, **content}).get("seed")
+    if section is None or seed is None or points is None:
+        return None, []
+    return material.divide(section, seed, points)
+
+
+def _shortages(
+    protocol: ProtocolSection | None, space: SearchSpace, data: StudyData | None
+) -> list[str]:
+    """Groups that the data cannot supply, as far as data and groups are known."""
+    if data is None:
+        return []
+    return feasibility.problems(protocol.sizes if protocol else None, space.training, data)
+
+
+def _storage_problem(root: Path, name: str) -> list[str]:
+    """Why the folder of a study cannot be made or written; empty where it can."""
+    folder = root.absolute() / name
+    existing = next(place for place in (folder, *folder.parents) if exists(place))
+    refusal = f"--root {root}: cannot hold studies"
+    if not existing.is_dir():
+        return [f"{refusal}; {existing} is not a folder"]
+    try:
+        # Permissions alone do not tell: a file system may be read-only, or no place for files.
+        with tempfile.TemporaryFile(dir=existing):
+            return []
+    except OSError:
+        return [f"{refusal}; {existing} is not writable"]

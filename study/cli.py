@@ -144,11 +144,12 @@ def data() -> None:
 @data.command("import")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
-def import_(source: Path, out: Path) -> None:
+@click.option("--size", type=click.IntRange(1), help="Resize images to this height and width.")
+def import_(source: Path, out: Path, size: int | None) -> None:
     """Convert images by class, .npz, IDX or the Omniglot archives into Parquet."""
     from study.bring import bring
 
-    click.echo(bring(source, out))
+    click.echo(bring(source, out, size))
 
 
 @cli.command()

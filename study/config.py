@@ -1,19 +1,21 @@
 """The study file: frozen, strict models; every problem of a file is reported at once."""
 
-import difflib
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal, TypeVar, final
+from typing import Annotated, Any, Literal, TypeVar, final, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from trainables.wording import broken_rule, nearest, shown
+
+LONGEST_NAME = 63
 Metric = Literal["map_at_r", "r_precision", "recall_at_1"]
 Section = TypeVar("Section", bound=BaseModel)
 OptionSpaces = dict[str, Any]
 ComponentSpaces = dict[str, OptionSpaces | None]
+GroupSize = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 @final
@@ -99,15 +101,15 @@ class ConfirmationSection(_Section):
 class ProtocolSection(_Section):
     """How group embeddings are judged."""
 
-    sizes: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+    sizes: tuple[GroupSize, ...] = Field(
         default=(1, 2, 5), min_length=1, strict=False, description="points per evaluated group"
     )
     draws: int = Field(
         default=5, ge=1, le=1000, description="random divisions into groups, averaged"
     )
     metric: Metric = Field(default="map_at_r", description="the quality that selects")
-    size: int | None = Field(
-        default=None, ge=1, description="group size that selects; default: largest"
+    size: GroupSize | None = Field(
+        default=None, description="group size that selects; default: largest"
     )
     bound: Literal["t1", "t1_prime", "t4"] = Field(
         default="t4", description="the bound behind the gap"
@@ -137,14 +139,6 @@ class ProtocolSection(_Section):
         """Metric, without its phase, of the bound gap."""
         return f"{self.bound}_relative_gap.size{self.selecting_size}"
 
-    @model_validator(mode="after")
-    def _is_coherent(self) -> "ProtocolSection":
-        if self.selecting_size not in self.sizes:
-            raise ValueError(f"size: must be one of sizes {list(self.sizes)}, got {self.size}")
-        if len(set(self.objectives)) < len(self.objectives) or self.objectives[0] != "quality":
-            raise ValueError("objectives: must be [quality] or [quality, relative_gap]")
-        return self
-
 
 @final
 class TrackingSection(_Section):
@@ -159,7 +153,9 @@ class TrackingSection(_Section):
 class StudyConfig(_Section):
     """One study: data, combinations, spaces, budget, protocol."""
 
-    name: str = Field(pattern=r"^\w[\w.-]{0,63}$", description="names the study's folder")
+    name: str = Field(
+        pattern=rf"^\w[\w.-]{{0,{LONGEST_NAME - 1}}}$", description="names the study's folder"
+    )
     seed: int = Field(default=0, ge=0, lt=1 << 32)
     data: DataSection
     search: SearchSection
@@ -168,49 +164,79 @@ class StudyConfig(_Section):
     protocol: ProtocolSection = ProtocolSection()
     tracking: TrackingSection = TrackingSection()
 
-    @model_validator(mode="after")
-    def _is_coherent(self) -> "StudyConfig":
-        if len(self.protocol.objectives) > 1 and self.algorithm.pruner != "none":
-            raise ValueError(
-                "algorithm.pruner: two objectives cannot be pruned; say `pruner: none`"
-            )
-        return self
-
 
 def validate(model: type[Section], content: Any) -> tuple[Section | None, list[str]]:
     """A section from what YAML gave, or None and every problem with it."""
     try:
         return model.model_validate(content), []
     except ValidationError as error:
-        return None, [_problem(model, dict(item)) for item in error.errors()]
+        return None, [_problem(model, item) for item in _errors(error)]
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A remedy for an unknown name: the nearest known one, else all of them."""
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"choose from {', '.join(known)}"
+def sound(model: type[BaseModel], content: Any) -> dict[str, Any]:
+    """The keys of a section that are right by themselves, whatever is wrong with the others."""
+    if not isinstance(content, dict):
+        return {}
+    try:
+        model.model_validate(content)
+    except ValidationError as error:
+        wrong = {item["loc"][0] for item in error.errors()}
+        return {key: value for key, value in content.items() if key not in wrong}
+    return content
+
+
+def contradictions(
+    protocol: ProtocolSection | None, algorithm: AlgorithmSection | None
+) -> list[str]:
+    """Rules across keys and sections; None stands for a section that is wrong by itself."""
+    problems = _protocol_problems(protocol) if protocol else []
+    if protocol and algorithm and len(protocol.objectives) > 1:
+        if algorithm.pruner != "none":
+            problems.append("algorithm.pruner: two objectives cannot be pruned; say `pruner: none`")
+        if algorithm.sampler == "cmaes":
+            problems.append(
+                "algorithm.sampler: cmaes cannot search for two objectives; use tpe, gp or nsga2"
+            )
+    return problems
+
+
+def _protocol_problems(protocol: ProtocolSection) -> list[str]:
+    sizes, objectives = protocol.sizes, protocol.objectives
+    problems = []
+    if len(set(sizes)) < len(sizes):
+        problems.append(f"protocol.sizes: must hold each size once, got {list(sizes)}")
+    if protocol.selecting_size not in sizes:
+        problems.append(f"protocol.size: must be one of sizes {list(sizes)}, got {protocol.size}")
+    if objectives not in (("quality",), ("quality", "relative_gap")):
+        problems.append(
+            "protocol.objectives: must be [quality] or [quality, relative_gap], got "
+            f"[{', '.join(objectives)}]"
+        )
+    return problems
+
+
+def _errors(error: ValidationError) -> list[dict[str, Any]]:
+    """What pydantic found, without its complaint that a list of wrong values is empty."""
+    found = [dict(item) for item in error.errors()]
+    return [e for e in found if e["type"] != "too_short" or not e["input"]]
 
 
 def _problem(model: type[BaseModel], error: dict[str, Any]) -> str:
     path = [str(part) for part in error["loc"]]
     where = ".".join(path)
-    match error["type"]:
-        case "extra_forbidden":
-            return f"{where}: no such key; {nearest(path[-1], _fields(model, path[:-1]))}"
-        case "missing":
-            return f"{where}: is missing"
-        case "value_error":
-            return ".".join([*path, str(error["ctx"]["error"])])
-        case "string_pattern_mismatch" if path == ["name"]:
-            return f"name: must be 1 to 64 letters, digits, `.`, `-` or `_`, got {error['input']!r}"
-        case _:
-            message = error["msg"][0].lower() + error["msg"][1:]
-            return f"{where}: {message}, got {error['input']!r}"
+    if error["type"] == "extra_forbidden":
+        return f"{where}: no such key; {nearest(path[-1], _fields(model, path[:-1]))}"
+    if error["type"] == "string_pattern_mismatch" and path == ["name"]:
+        return (
+            f"name: must be 1 to {LONGEST_NAME} letters, digits, `.`, `-` or `_`, beginning with "
+            f"a letter, a digit or `_`, got {shown(error['input'])}"
+        )
+    return f"{where}: {broken_rule(error)}"
 
 
 def _fields(section: Any, path: list[str]) -> list[str]:
     """Keys that the section at ``path`` may hold."""
     for part in path:
-        section = section.model_fields[part].annotation
+        kind = section.model_fields[part].annotation
+        section = next(iter(get_args(kind)), kind)
     return list(section.model_fields)

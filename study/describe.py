@@ -19,7 +19,7 @@ def describe(study: Study) -> str:
     for combination in study.combinations:
         lines += ["", combination.label]
         searched = combination.distributions()
-        lines += [f"  {name}: {_range(space)}" for name, space in sorted(searched.items())]
+        lines += [f"  {name}: {in_words(space)}" for name, space in sorted(searched.items())]
         fixed = {
             f"{p.path}.{option}": value
             for p in combination.parts()
@@ -29,7 +29,8 @@ def describe(study: Study) -> str:
     return "\n".join(lines)
 
 
-def _range(space: BaseDistribution) -> str:
+def in_words(space: BaseDistribution) -> str:
+    """A space as ``0.05 to 0.5, logarithmic`` or ``one of 1, 2``."""
     if isinstance(space, CategoricalDistribution):
         return f"one of {', '.join(map(str, space.choices))}"
     values = space._asdict()

@@ -24,9 +24,11 @@ class StudyError(Exception):
         self.problems = problems
 
     def __str__(self) -> str:
-        if len(self.problems) == 1:
-            return f"{self.place}: {self.problems[0]}"
-        return "\n  ".join([f"{self.place}: {len(self.problems)} problems", *self.problems])
+        problems = [_printable(problem) for problem in self.problems]
+        place = _printable(self.place)
+        if len(problems) == 1:
+            return f"{place}: {problems[0]}"
+        return "\n  ".join([f"{place}: {len(problems)} problems", *problems])
 
 
 @final
@@ -42,3 +44,8 @@ class RecordError(StudyError):
 @final
 class TrackingError(StudyError):
     """A tracking address that MLflow could never reach."""
+
+
+def _printable(text: str) -> str:
+    """Text with escapes for what a terminal would act on, or could not show."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

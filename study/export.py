@@ -33,19 +33,40 @@ def export(record: Record, folder: Path) -> list[Path]:
     An existing export is replaced as a whole.
 
     Raises:
-        RecordError: if the study has no complete trial.
+        RecordError: if the study has no complete trial, or the folder holds or is anything else
+            than an export, or cannot be written.
     """
     results = record.results()
     chosen = best_of_each(record.config, results)
     if not chosen:
         raise RecordError(record.folder, ["has no complete trial; nothing can be exported"])
-    unfinished = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    for name, found in {**{r.trial.combination: r for r in chosen}, "best": chosen[0]}.items():
-        _write(record, found, confirmed(results, found), unfinished / name)
-    shutil.rmtree(folder, ignore_errors=True)
-    unfinished.replace(folder)
+    _require_export(folder)
+    target = folder.resolve()
+    unfinished = target.with_name(f".{target.name}.tmp")
+    try:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        for name, found in {**{r.trial.combination: r for r in chosen}, "best": chosen[0]}.items():
+            _write(record, found, confirmed(results, found), unfinished / name)
+        shutil.rmtree(target, ignore_errors=True)
+        unfinished.replace(target)
+    except OSError as error:
+        raise RecordError(folder, [f"cannot be written: {error.strerror}"]) from error
     return [folder / result.trial.combination for result in chosen] + [folder / "best"]
+
+
+def _require_export(folder: Path) -> None:
+    """Refuses a folder with anything else in it: it would be deleted."""
+    if folder.exists() and not folder.is_dir():
+        raise RecordError(folder, ["is not a folder; name another with --to"])
+    foreign = [
+        entry.name
+        for entry in (folder.iterdir() if folder.exists() else ())
+        if not (entry / "configuration.yaml").exists()
+    ]
+    if foreign:
+        raise RecordError(
+            folder, [f"holds more than an export, such as {min(foreign)}; name another with --to"]
+        )
 
 
 def best_of_each(config: StudyConfig, results: list[Result]) -> list[Result]:

@@ -6,11 +6,14 @@ from typing import Any, final
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from study.config import DataSection, ProtocolSection, validate
+from study.config import DataSection, ProtocolSection, SearchSection, contradictions, validate
 from study.errors import ConfigError
 from study.record import Record, Result
+from study.space import search_space
 from study.strict_yaml import read_yaml
+from trainables import catalogue
 from trainables.training import Phase
+from trainables.wording import shown
 
 
 @final
@@ -76,9 +79,47 @@ def load(path: Path) -> ExportedConfiguration:
         ConfigError: with every problem of the file.
     """
     content, problems = validate(ExportedConfiguration, read_yaml(path))
-    if content is None:
+    if content is not None:
+        problems = [
+            *contradictions(content.protocol, None),
+            *_configuration_problems(content.configuration),
+            *_run_problems("search", content.search, content.data.folds),
+            *_run_problems("confirmation", content.confirmation, 1),
+        ]
+    if content is None or problems:
         raise ConfigError(path, problems)
     return content
+
+
+def _configuration_problems(configuration: dict[str, Any]) -> list[str]:
+    """What is wrong with the components and their values, as a search of single values."""
+    section, problems = validate(SearchSection, configuration)
+    if section is None:
+        return [f"configuration.{problem}" for problem in problems]
+    several = [
+        f"{slot}: must name one component, names {', '.join(components)}"
+        for slot in catalogue.SLOTS
+        if len(components := getattr(section, slot)) > 1
+    ]
+    space, problems = search_space(configuration)
+    searched = [name for c in space.combinations[:1] for name in c.distributions()]
+    return [
+        *(f"configuration.{problem.removeprefix('search.')}" for problem in problems),
+        *(f"configuration.{problem}" for problem in several),
+        *(f"configuration.{name}: must be one value" for name in searched if not several),
+    ]
+
+
+def _run_problems(phase: Phase, run: RecordedRun | None, members: int) -> list[str]:
+    if run is None:
+        return []
+    problems = []
+    if len(run.seeds) != members:
+        problems.append(f"{phase}.seeds: must be {members}, one for each member")
+    threads = run.execution.get("threads")
+    if not isinstance(threads, int) or threads < 1:
+        problems.append(f"{phase}.execution.threads: must be at least 1, got {shown(threads)}")
+    return problems
 
 
 def _recorded(result: Result) -> RecordedRun:

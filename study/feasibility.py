@@ -1,10 +1,8 @@
 """Whether the data can supply every group that a study may ask of it."""
 
-from itertools import product
-
 import numpy as np
+from numpy.typing import NDArray
 
-from study.config import StudyConfig
 from study.space import OptionSpaces
 from trainables import sampling
 from trainables.configuration import BATCH
@@ -13,43 +11,51 @@ from trainables.splits import Split
 from trainables.training import StudyData
 
 
-def problems(config: StudyConfig, training: OptionSpaces, data: StudyData) -> list[str]:
-    """What no fold, or not every fold, of the data can supply; each problem once."""
-    found = []
+def problems(sizes: tuple[int, ...] | None, training: OptionSpaces, data: StudyData) -> list[str]:
+    """What no fold, or not every fold, of the data can supply; of each option the first problem.
+
+    Args:
+        sizes: evaluated points per group, or None if they are wrong by themselves.
+        training: spaces of the training.
+        data: points and their division.
+    """
+    found: dict[str, str] = {}
     for split in (*data.folds, data.final):
-        found += [f"search.{problem}" for problem in _training_problems(training, data, split)]
-        found += _evaluation_problems(config, data.points, split)
-    return list(dict.fromkeys(found))
-
-
-def _training_problems(training: OptionSpaces, data: StudyData, split: Split) -> list[str]:
-    """Batches that cannot be drawn, asked for every corner of the space of group sizes."""
-    points, rows = data.points, split.train
-    groups = None if points.groups is None else points.groups[rows]
-    corners = product(*(training.values(name) for name in BATCH))
-    return [
-        problem
-        for corner in corners
-        for problem in sampling.problems(
-            points.labels[rows], groups, **dict(zip(BATCH, corner, strict=True))
-        )
-    ]
-
-
-def _evaluation_problems(config: StudyConfig, points: PointSet, split: Split) -> list[str]:
-    """Evaluated group sizes of which fewer than two held-out classes hold two groups."""
-    found = []
-    for size in config.protocol.sizes:
-        groups = _groups_per_class(points, split, size)
-        if int((groups >= 2).sum()) < 2:
-            found.append(
-                f"protocol.sizes: {size} is too large: of {len(split.held_out)} held-out points "
-                "fewer than two classes make two such groups; use smaller sizes or fewer folds"
+        for problem in _training_problems(training, data.points, split):
+            found.setdefault(problem.split(":")[0], f"search.{problem}")
+    for size in sizes or ():
+        if any(not _is_evaluable(data.points, s, size) for s in (*data.folds, data.final)):
+            found[f"size {size}"] = (
+                f"protocol.sizes: {size} is too large: in some held-out part fewer than two "
+                "classes have two such groups; use smaller sizes, fewer folds or a larger "
+                "test_fraction"
             )
-    return found
+    return list(found.values())
 
 
-def _groups_per_class(points: PointSet, split: Split, size: int) -> np.ndarray:
+def _training_problems(training: OptionSpaces, points: PointSet, split: Split) -> list[str]:
+    """Batches that cannot be drawn, asked for the most that the space of their shape holds.
+
+    More of anything is harder to supply, but for the size of a group, which its spread must not
+    reach: that is asked for the smallest size too.
+    """
+    values = {name: training.values(name) for name in BATCH}
+    if not all(values.values()):
+        return []
+    most = {name: max(of_option) for name, of_option in values.items()}
+    groups = None if points.groups is None else points.groups[split.train]
+    labels = points.labels[split.train]
+    found = sampling.problems(labels, groups, **most)
+    smallest = {**most, "group_size": min(values["group_size"])}
+    return found + sampling.problems(labels, groups, **smallest)
+
+
+def _is_evaluable(points: PointSet, split: Split, size: int) -> bool:
+    """Whether two held-out classes have two groups of a size."""
+    return int((_groups_per_class(points, split, size) >= 2).sum()) >= 2
+
+
+def _groups_per_class(points: PointSet, split: Split, size: int) -> NDArray[np.int64]:
     labels = points.labels[split.held_out]
     if points.groups is None:
         return np.bincount(labels) // size

@@ -13,6 +13,7 @@ from study import lease
 from study.export import export
 from study.record import Record
 from study.tables import read_tables
+from study.tracking_server import without_secrets
 
 REASONS_SHOWN = 5
 
@@ -34,7 +35,7 @@ def finish(record: Record) -> Finished:
     if (tables.trials["state"] == "complete").any():
         export(record, record.folder / "export")
         lines += [f"export   {record.folder / 'export'}"]
-    lines += [f"MLflow   study ui --root {record.folder.parent}"]
+    lines += [f"MLflow   {_tracked(record)}"]
     return Finished("\n".join(lines), int((tables.trials["state"] == "failed").sum()))
 
 
@@ -43,6 +44,12 @@ def status(record: Record) -> str:
     tables = read_tables(record)
     at_work = "a driver is at work" if lease.is_held(record.folder) else "no driver is at work"
     return "\n".join([f"{_headline(tables)}; {at_work}", "", _board(tables), *_failures(tables)])
+
+
+def _tracked(record: Record) -> str:
+    """Where the study can be seen in MLflow."""
+    uri = record.config.tracking.uri
+    return without_secrets(uri) if uri else f"study ui --root {record.folder.parent}"
 
 
 def _headline(tables: StudyTables) -> str:

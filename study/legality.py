@@ -1,21 +1,37 @@
 """Which combinations can be, and can learn: every rule that spans several components."""
 
 from collections.abc import Iterator
-from itertools import product
-from typing import Any
 
-from study.config import StudyConfig
-from study.space import Combination, OptionSpaces, needs
+from optuna.distributions import IntDistribution
+
+from study.space import Combination, OptionSpaces, SearchSpace, needs
 from trainables import catalogue
+from trainables.aggregation import learns_from
 
 TYPICAL_WIDTH = 8
 
 
-def problems(config: StudyConfig, combined: list[Combination], shape: tuple[int, ...]) -> list[str]:
-    """Why combinations of this study cannot be or cannot learn, each problem once."""
-    found = (
-        problem for combination in combined for problem in _problems(config, combination, shape)
-    )
+def problems(
+    space: SearchSpace, shape: tuple[int, ...] | None, objectives: tuple[str, ...]
+) -> list[str]:
+    """Why combinations of this study cannot be or cannot learn, each problem once.
+
+    Args:
+        space: what is searched; options that are wrong by themselves are not judged.
+        shape: of a point, or None if the data cannot be read.
+        objectives: what is optimised.
+    """
+    combined = space.combinations
+    encoders = {c.encoder.path: c.encoder for c in combined}.values() if shape else ()
+    parts = {part.path: part for combination in combined for part in combination.parts()}
+    pairs = {(c.aggregator.path, c.loss.path): (c.aggregator, c.loss) for c in combined}
+    found = [
+        *(problem for encoder in encoders for problem in _unfit_encoder(encoder, shape or ())),
+        *(problem for part in parts.values() for problem in _contradicting_options(part)),
+        *(p for pair in pairs.values() for p in _idle_aggregator(*pair, space.training)),
+        *_unmet_needs(space),
+        *(_undefined_gaps(combined) if "relative_gap" in objectives else ()),
+    ]
     return list(dict.fromkeys(found))
 
 
@@ -24,78 +40,101 @@ def is_covered(aggregator: str) -> bool:
     return catalogue.load("aggregator", aggregator).outside_hull is None
 
 
-def _problems(
-    config: StudyConfig, combination: Combination, shape: tuple[int, ...]
-) -> Iterator[str]:
-    yield from _unfit_encoder(combination.encoder, shape)
-    yield from _contradicting_options(combination)
-    yield from _idle_aggregator(combination)
-    yield from _unmet_needs(combination)
-    aggregator = combination.aggregator.name
-    if "relative_gap" in config.protocol.objectives and not is_covered(aggregator):
-        reason = catalogue.load("aggregator", aggregator).outside_hull
-        yield (
-            f"protocol.objectives: relative_gap is not defined for aggregator {aggregator}: "
-            f"{reason}; leave out one of the two"
-        )
-
-
 def _unfit_encoder(encoder: OptionSpaces, shape: tuple[int, ...]) -> Iterator[str]:
     unfit = catalogue.load("encoder", encoder.name).unfit(shape)
     if unfit:
         yield f"search.{encoder.path}: {unfit}"
 
 
-def _contradicting_options(combination: Combination) -> Iterator[str]:
+def _contradicting_options(part: OptionSpaces) -> Iterator[str]:
     """Rules across the options of one component, asked for every corner of its space."""
-    for part in combination.parts():
-        slot = part.path.split(".")[0]
-        check = (
-            getattr(catalogue.load(slot, part.name), "check", None) if part.name != slot else None
+    if part.path == "training":
+        return
+    slot = part.path.split(".")[0]
+    check = getattr(catalogue.load(slot, part.name), "check", None)
+    if check is not None:
+        for values in part.corners():
+            yield from (f"search.{part.path}.{problem}" for problem in check(**values))
+
+
+def _idle_aggregator(
+    aggregator: OptionSpaces, loss: OptionSpaces, training: OptionSpaces
+) -> Iterator[str]:
+    """A learnable aggregator that the loss never looks at, or that has nothing to choose from."""
+    component = catalogue.load("aggregator", aggregator.name)
+    if not catalogue.is_learnable(component, TYPICAL_WIDTH):
+        return
+    smallest = min(training.values("group_size"), default=2)
+    if not learns_from(component(TYPICAL_WIDTH), smallest):
+        yield (
+            f"search.training.group_size: aggregator {aggregator.name} cannot learn from groups of "
+            f"{smallest}; begin at a larger size"
         )
-        if check is not None:
-            for values in _corners(part):
-                yield from (f"search.{part.path}: {problem}" for problem in check(**values))
-
-
-def _idle_aggregator(combination: Combination) -> Iterator[str]:
-    """A learnable aggregator that the loss never looks at."""
-    aggregator, loss = combination.aggregator, combination.loss
-    learnable = catalogue.is_learnable(catalogue.load("aggregator", aggregator.name), TYPICAL_WIDTH)
-    if learnable and "points" in loss.values("level"):
+    if "points" in loss.values("level"):
         yield (
             f"search.{loss.path}.level: aggregator {aggregator.name} cannot learn from a loss on "
             "points only; use groups or both"
         )
 
 
-def _unmet_needs(combination: Combination) -> Iterator[str]:
-    loss, training = combination.loss, combination.training
-    needed = needs(loss)
-    if "views" in needed and not combination.views:
+def _undefined_gaps(combined: list[Combination]) -> Iterator[str]:
+    for aggregator in dict.fromkeys(combination.aggregator.name for combination in combined):
+        reason = catalogue.load("aggregator", aggregator).outside_hull
+        if reason is not None:
+            yield (
+                f"protocol.objectives: relative_gap is not defined for aggregator {aggregator}: "
+                f"{reason}; leave out one of the two"
+            )
+
+
+def _unmet_needs(space: SearchSpace) -> Iterator[str]:
+    losses = {combination.loss.path: combination.loss for combination in space.combinations}
+    needed = {path: needs(loss) for path, loss in losses.items()}
+    disjoint = "disjoint" in space.training.values("group_views")
+    for path, of_loss in needed.items():
+        if "views" in of_loss and not space.has_views:
+            yield (
+                f"search.{path}: compares two views, but there are none; name some under "
+                f"search.views, from {', '.join(catalogue.names('views'))}"
+            )
+        if "positives" in of_loss:
+            least = 4 if disjoint and "views" in of_loss else 2
+            yield from _lonely_rows(losses[path], space.training, least)
+    if any("views" in of_loss for of_loss in needed.values()):
+        yield from _odd_halves(space.training) if disjoint else ()
+    elif losses and all(loss.is_sound for loss in losses.values()):
+        yield from _idle_views(space, disjoint)
+
+
+def _idle_views(space: SearchSpace, disjoint: bool) -> Iterator[str]:
+    idle = {"search.views": space.has_views, "search.training.group_views": disjoint}
+    for path in (path for path, is_set in idle.items() if is_set):
+        yield f"{path}: has no effect, since no loss here compares views; leave it out"
+
+
+def _lonely_rows(loss: OptionSpaces, training: OptionSpaces, least: int) -> Iterator[str]:
+    """A loss that compares rows of one class, of which a step may hold only one."""
+    levels = set(loss.values("level"))
+    groups = min(training.values("groups_per_class"), default=least)
+    if levels & {"groups", "both"} and groups < least:
         yield (
-            f"search.{loss.path}: compares two views, but there are none; name some under "
-            f"search.views, from {', '.join(catalogue.names('views'))}"
+            f"search.training.groups_per_class: must be at least {least}, since search.{loss.path} "
+            f"compares groups of one class, got {groups}"
         )
-    groups_per_class = training.values("groups_per_class")
-    if "positives" in needed and 1 in groups_per_class and loss.values("level") != ["points"]:
+    elif levels == {"points"} and groups * min(training.values("group_size"), default=2) < 2:
         yield (
-            "search.training.groups_per_class: must be at least 2, since "
-            f"{loss.path} compares groups of one class"
+            "search.training.group_size: must be at least 2 where groups_per_class is 1, since "
+            f"search.{loss.path} compares points of one class, got 1"
         )
-    if combination.views and "disjoint" in training.values("group_views"):
-        yield from _odd_halves(groups_per_class)
 
 
-def _odd_halves(groups_per_class: list[Any]) -> Iterator[str]:
-    if len(groups_per_class) > 1 or groups_per_class[0] % 2:
+def _odd_halves(training: OptionSpaces) -> Iterator[str]:
+    values = training.values("groups_per_class")
+    match training.searched.get("groups_per_class"):
+        case IntDistribution(low=low, high=high, step=step) if low < high:
+            values = [low, low + step]
+    if any(value % 2 for value in values):
         yield (
-            "search.training.groups_per_class: must be one even number where group_views may be "
-            f"disjoint, got {groups_per_class}"
+            "search.training.groups_per_class: must be even where group_views may be disjoint, "
+            f"got {', '.join(map(str, values))}"
         )
-
-
-def _corners(part: OptionSpaces) -> Iterator[dict[str, Any]]:
-    names = [*part.fixed, *part.searched]
-    for values in product(*(part.values(name) for name in names)):
-        yield dict(zip(names, values, strict=True))

@@ -9,12 +9,12 @@ from trainables.splits import folds, hold_out
 from trainables.training import Rules, StudyData
 
 
-def points(section: DataSection) -> tuple[PointSet | None, list[str]]:
-    """The points that a data section names, or every problem with them."""
-    if section.source is None:
+def points(source: str | None) -> tuple[PointSet | None, list[str]]:
+    """The points that a data section names as its source, or every problem with them."""
+    if source is None:
         return None, ["data.source: is missing; name a Parquet file here or with --data"]
     try:
-        return open_points(section.source), []
+        return open_points(source), []
     except DataError as error:
         return None, [f"data.source: {problem}" for problem in error.problems]
 

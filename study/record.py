@@ -20,6 +20,9 @@ from study.config import StudyConfig
 from study.errors import RecordError
 from trainables.attempt import Attempt, Outcome
 from trainables.training import Phase, TrialTask
+from trainables.wording import nearest
+
+UNREADABLE = (OSError, ValueError, KeyError, TypeError)
 
 
 @final
@@ -75,9 +78,11 @@ class Record:
         self.folder = folder
         try:
             self.manifest: dict[str, Any] = json.loads((folder / "study.json").read_text())
-        except (OSError, ValueError) as error:
-            raise RecordError(folder, ["holds no study; `study launch` makes one"]) from error
-        self.config = StudyConfig.model_validate_json(json.dumps(self.manifest["config"]))
+        except OSError as error:
+            raise RecordError(folder, [f"holds no study; {_remedy(folder)}"]) from error
+        except ValueError as error:
+            raise RecordError(folder, ["study.json: is damaged; restore it"]) from error
+        self.config = _config(folder, self.manifest)
 
     @classmethod
     def create(cls, folder: Path, manifest: dict[str, Any]) -> "Record":
@@ -107,7 +112,7 @@ class Record:
         """A planned trial, or None."""
         try:
             return _trial(json.loads((self.trials_folder / key / "trial.json").read_text()))
-        except (OSError, ValueError):
+        except UNREADABLE:
             return None
 
     def trials(self) -> list[Trial]:
@@ -119,9 +124,10 @@ class Record:
         """The published result of a trial, or None."""
         try:
             content = json.loads((self.trials_folder / key / "result.json").read_text())
-        except (OSError, ValueError):
+            trial, outcome = _trial(content["trial"]), Outcome(**content["outcome"])
+        except UNREADABLE:
             return None
-        return Result(_trial(content["trial"]), content["attempt"], Outcome(**content["outcome"]))
+        return Result(trial, content["attempt"], outcome)
 
     def results(self) -> list[Result]:
         """Every published result, in order of its key."""
@@ -137,6 +143,20 @@ class Record:
     def files(self, result: Result) -> Path:
         """The folder with the files of the attempt that counts."""
         return Attempt(self.trials_folder / result.trial.key, result.attempt).folder
+
+
+def _remedy(folder: Path) -> str:
+    """The study that was probably meant by the name of a folder without one."""
+    known = [path.parent.name for path in folder.parent.glob("*/study.json")]
+    return nearest(folder.name, known) if known else "`study launch` makes one"
+
+
+def _config(folder: Path, manifest: Any) -> StudyConfig:
+    try:
+        return StudyConfig.model_validate_json(json.dumps(manifest["config"]))
+    except (KeyError, TypeError, ValueError) as error:
+        message = "study.json: is damaged, or of another version; restore it"
+        raise RecordError(folder, [message]) from error
 
 
 def write_durably(path: Path, text: str) -> None:

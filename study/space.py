@@ -1,8 +1,10 @@
 """The combinations of a study and their search spaces; owns the flat parameter names."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
+from math import prod
+from random import Random
 from typing import Any, final
 
 from optuna import Trial
@@ -14,19 +16,26 @@ from optuna.distributions import (
 )
 
 from study import ranges
-from study.config import SearchSection, nearest
 from trainables import catalogue
 from trainables.configuration import Component, Configuration, Training
+from trainables.wording import meant, nearest
+
+MOST_CORNERS = 1024
 
 
 @final
 @dataclass(frozen=True)
 class OptionSpaces:
-    """Spaces of all options of one component, or of the training; ``path`` is ``loss.triplet``."""
+    """Spaces of all options of one component, or of the training; ``path`` is ``loss.triplet``.
+
+    Where the study file is wrong about options (``is_sound`` is False), these are left out: nothing
+    is known of them, and no rule across options can be judged.
+    """
 
     path: str
     fixed: Mapping[str, Any]
     searched: Mapping[str, BaseDistribution]
+    is_sound: bool = True
 
     @property
     def name(self) -> str:
@@ -34,14 +43,36 @@ class OptionSpaces:
         return self.path.split(".")[-1]
 
     def values(self, option: str) -> list[Any]:
-        """Values an option may take: its fixed one, its choices, or the ends of its range."""
+        """Values an option may take: its fixed one, its choices, or the ends of its range.
+
+        None where the study file is wrong about it.
+        """
         if option in self.fixed:
             return [self.fixed[option]]
-        distribution = self.searched[option]
-        if isinstance(distribution, CategoricalDistribution):
-            return list(distribution.choices)
-        assert isinstance(distribution, IntDistribution | FloatDistribution)
-        return [distribution.low, distribution.high]
+        match self.searched.get(option):
+            case CategoricalDistribution(choices=choices):
+                return list(choices)
+            case IntDistribution(low=low, high=high) | FloatDistribution(low=low, high=high):
+                return [low, high]
+        return []
+
+    def corners(self) -> Iterator[dict[str, Any]]:
+        """Combinations of the options' values; a seeded sample where there are very many.
+
+        The sample holds every value of every option.
+        """
+        names = [*self.fixed, *self.searched]
+        values = [self.values(name) for name in names]
+        if not self.is_sound:
+            return
+        if prod(map(len, values)) <= MOST_CORNERS:
+            drawn: Iterable[tuple[Any, ...]] = product(*values)
+        else:
+            random = Random(0)
+            columns = [_shuffled_cycle(of_option, random) for of_option in values]
+            drawn = zip(*columns, strict=True)
+        for corner in drawn:
+            yield dict(zip(names, corner, strict=True))
 
     def propose(self, trial: Trial) -> dict[str, Any]:
         """A value for every option, the searched ones from Optuna."""
@@ -100,29 +131,47 @@ class Combination:
         return Component(name, chosen[name].propose(trial))
 
 
-def combinations(search: SearchSection) -> tuple[list[Combination], list[str]]:
-    """Every combination of a study that has no problem of its own, and all problems found."""
+@final
+@dataclass(frozen=True)
+class SearchSpace:
+    """All that a study searches.
+
+    Args:
+        combinations: of all encoders, aggregators and losses that exist.
+        training: spaces of the training, the same for all.
+        has_views: whether the study names views.
+    """
+
+    combinations: list[Combination]
+    training: OptionSpaces
+    has_views: bool
+
+
+def search_space(search: Mapping[str, Any]) -> tuple[SearchSpace, list[str]]:
+    """The space of a study and every problem of its components and their options.
+
+    Args:
+        search: the search section, without the slots that are no mappings of components.
+    """
     problems: list[str] = []
-    slots = {slot: _components(slot, getattr(search, slot), problems) for slot in catalogue.SLOTS}
-    training = _spaces("training", Training, search.training, problems)
-    views = tuple(slots["views"])
+    slots = {slot: _components(slot, search.get(slot, {}), problems) for slot in catalogue.SLOTS}
+    training = _spaces("training", Training, search.get("training", {}), problems)
+    views = {
+        loss.path: tuple(slots["views"]) if "views" in needs(loss) else () for loss in slots["loss"]
+    }
     combined = [
-        Combination(*parts, views if _needs_views(parts[-1]) else (), training)
-        for parts in product(slots["encoder"], slots["aggregator"], slots["loss"])
+        Combination(encoder, aggregator, loss, views[loss.path], training)
+        for encoder, aggregator, loss in product(
+            slots["encoder"], slots["aggregator"], slots["loss"]
+        )
     ]
-    return combined, problems
+    return SearchSpace(combined, training, bool(search.get("views"))), problems
 
 
 def needs(loss: OptionSpaces) -> frozenset[str]:
     """What a loss asks of the platform for any of the option values it may take."""
-    names = [*loss.fixed, *loss.searched]
     component = catalogue.load("loss", loss.name)
-    listed = product(*(loss.values(name) for name in names))
-    return frozenset().union(*(component.needs(dict(zip(names, v, strict=True))) for v in listed))
-
-
-def _needs_views(loss: OptionSpaces) -> bool:
-    return "views" in needs(loss)
+    return frozenset().union(*(component.needs(corner) for corner in loss.corners()))
 
 
 def _components(slot: str, section: Mapping[str, Any], problems: list[str]) -> list[OptionSpaces]:
@@ -142,22 +191,29 @@ def _spaces(
     path: str, component: Any, written: Mapping[str, Any], problems: list[str]
 ) -> OptionSpaces:
     known = catalogue.options(component)
-    problems += [
-        f"search.{path}.{name}: no such option; {nearest(name, known)}"
-        for name in written
-        if name not in known
-    ]
+    unknown = [name for name in written if name not in known]
+    where = f"search.{path}"
+    problems += [f"{where}.{name}: no such option; {nearest(name, known)}" for name in unknown]
+    at_fault = {meant(name, known) for name in unknown} - set(written)
     fixed, searched = {}, {}
-    for name, option in known.items():
-        space = written[name] if name in written else ranges.suggested(option)
+    for name in (name for name in known if name not in at_fault):
+        option, space = known[name], written.get(name, ranges.suggested(known[name]))
         found = ranges.problems(option, space)
-        problems += [f"search.{path}.{name}{problem}" for problem in found]
+        problems += [f"{where}.{name}{problem}" for problem in found]
         distribution = None if found else ranges.distribution(option, space)
         if distribution is not None:
             searched[name] = distribution
-        else:
-            fixed[name] = option.default if found else space
-    return OptionSpaces(path, fixed, searched)
+        elif not found:
+            fixed[name] = ranges.value(option, space)
+    is_sound = not unknown and len(fixed) + len(searched) == len(known)
+    return OptionSpaces(path, fixed, searched, is_sound)
+
+
+def _shuffled_cycle(values: list[Any], random: Random) -> list[Any]:
+    """``MOST_CORNERS`` values in random order, each of them as often as the others."""
+    cycle = [values[place % len(values)] for place in range(MOST_CORNERS)]
+    random.shuffle(cycle)
+    return cycle
 
 
 def _views_choice(views: tuple[OptionSpaces, ...]) -> CategoricalDistribution:

@@ -1,6 +1,9 @@
 """Tracking addresses MLflow could reach; a look at the text, not at the server."""
 
+import re
 from urllib.parse import urlsplit
+
+from trainables.wording import shown
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 SERVERS = ("http", "https")
@@ -13,9 +16,9 @@ def address_problem(uri: str | None) -> list[str]:
     remedy = "use http(s)://HOST:PORT, sqlite:///FILE or postgresql://HOST/NAME"
     try:
         parts = urlsplit(uri)
-        has_host = bool(parts.hostname) and (parts.port or 1) > 0
+        has_host = bool(re.fullmatch(r"[\w.:%-]+", parts.hostname or "")) and parts.port != 0
     except ValueError as error:
-        return [f"tracking.uri: malformed, {error}, got {uri!r}; {remedy}"]
+        return [f"tracking.uri: malformed, {error}, got {shown(uri)}; {remedy}"]
     scheme = parts.scheme.split("+")[0]
     if scheme in SERVERS and has_host:
         return []
@@ -23,4 +26,4 @@ def address_problem(uri: str | None) -> list[str]:
         return []
     if scheme in DATABASES[1:] and has_host:
         return []
-    return [f"tracking.uri: no address MLflow can track to, got {uri!r}; {remedy}"]
+    return [f"tracking.uri: no address MLflow can track to, got {shown(uri)}; {remedy}"]

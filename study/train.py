@@ -67,7 +67,7 @@ def train(path: Path, phase: Phase, source: str | None = None) -> Repetition:
 def _same_data(path: Path, content: ExportedConfiguration, source: str | None) -> StudyData:
     """The study's data, refused where it is not what the study had."""
     section = content.data.model_copy(update={"source": source or content.data.source})
-    points, problems = material.points(section)
+    points, problems = material.points(section.source)
     if points is None:
         raise ConfigError(path, problems)
     data, problems = material.divide(section, content.seed, points)

@@ -5,12 +5,13 @@ from contextlib import contextmanager
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Generator, Tensor
 
 from trainables.contracts import Aggregator, HullAggregator
 
 CHUNK = 2**20
 """Most floats that an aggregator is given at once."""
+NO_GRADIENT = 1e-5
 
 
 def aggregated(
@@ -34,6 +35,16 @@ def hull_weights(
     with _evaluating(aggregator):
         weights = _in_chunks(aggregator.weights, members).double()
     return weights / weights.sum(1, keepdim=True)
+
+
+def learns_from(aggregator: Aggregator, points: int) -> bool:
+    """Whether every parameter of a learnable aggregator shapes its result for such groups."""
+    generator = Generator().manual_seed(0)
+    members = torch.randn(8, points, aggregator.width, generator=generator)
+    aggregator(members, torch.ones(8, points, dtype=torch.bool)).square().sum().backward()
+    gradients = [parameter.grad for parameter in aggregator.parameters()]
+    # Where a parameter cancels out, rounding leaves a gradient that is small and not 0.
+    return all(g is not None and bool(g.abs().max() > NO_GRADIENT) for g in gradients)
 
 
 def _in_chunks(

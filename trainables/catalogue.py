@@ -4,16 +4,20 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Annotated, Any, Literal, final, get_args, get_origin
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from trainables.contracts import Search, SearchAmong
+from trainables.wording import broken_rule, shown
 
 SLOTS = {"encoder": "encoders", "aggregator": "aggregators", "loss": "losses", "views": "views"}
+LARGEST_INTEGER = 2**31 - 1
+"""Products of two options still fit 64 bits."""
 
 
 @final
@@ -37,11 +41,19 @@ class Option:
     def problem(self, value: Any) -> str | None:
         """What is wrong with a value, or None if it is legal."""
         try:
-            TypeAdapter(self.annotation).validate_python(value, strict=True)
+            _adapter(self.annotation).validate_python(value, strict=True)
         except ValidationError as error:
-            first = error.errors()[0]
-            return f"{first['msg'][0].lower()}{first['msg'][1:]}, got {value!r}"
+            return broken_rule(dict(error.errors()[0]))
+        if self.choices is not None and type(value) is not self.kind:  # 1.0 and true equal 1
+            return f"must be one of {', '.join(map(shown, self.choices))}, got {shown(value)}"
+        if self.kind is int and value > LARGEST_INTEGER:
+            return f"must be at most {LARGEST_INTEGER}, got {shown(value)}"
         return None
+
+
+@cache
+def _adapter(annotation: Any) -> Any:  # TypeAdapter[Any], which the shape checks refuse
+    return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
 
 
 def names(slot: str) -> list[str]:

@@ -1,0 +1,151 @@
+"""The best model of each combination, logged to MLflow once, with the run that trained it."""
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from mlflow import pyfunc
+from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
+from mlflow.models import Model, ModelSignature
+from mlflow.types.schema import Array, ColSpec, DataType, Schema, TensorSpec
+from safetensors.torch import load_file, save_file
+
+import trainables
+from study import served
+from study.export import best_of_each, confirmed
+from study.mirror import Mirror
+from study.projection import of_trial
+from study.record import Record, Result
+
+PACKAGES = ("annotated-types", "jaxtyping", "mlflow", "numpy", "pandas", "pydantic", "safetensors")
+MODELS_AT_ONCE = 100
+
+
+class _Choice(NamedTuple):
+    """A model worth logging: the best of its combination, and what tells it from others."""
+
+    result: Result
+    files: Path
+    digest: str
+
+
+def log_models(mirror: Mirror, record: Record, results: list[Result]) -> int:
+    """Logs the best model of each combination, where MLflow lacks it; returns how many there are.
+
+    The model is the confirmation's where there is one, else the search trial's first member. Once a
+    better one is found the old model stays, with the tag ``is_best`` set to false.
+    """
+    chosen = [
+        _choice(record, confirmed(results, found) or found)
+        for found in best_of_each(record.config, results)
+    ]
+    known = _known(mirror)
+    wanted = {choice.digest for choice in chosen}
+    for model in known.values():
+        is_best = json.dumps(model.tags["study.digest"] in wanted)
+        if model.tags.get("is_best") != is_best:
+            mirror.client.set_logged_model_tags(model.model_id, {"is_best": is_best})
+    for choice in chosen:
+        if choice.digest not in known:
+            _log(mirror, record, choice)
+    return len(chosen)
+
+
+def _choice(record: Record, result: Result) -> _Choice:
+    files = record.files(result)
+    content = (files / "weights.safetensors").read_bytes()
+    digest = hashlib.sha256(result.trial.key.encode() + content).hexdigest()[:32]
+    return _Choice(result, files, digest)
+
+
+def _known(mirror: Mirror) -> dict[str, LoggedModel]:
+    """Models of the study by digest; one whose logging was cut short is removed."""
+    models: dict[str, LoggedModel] = {}
+    token = None
+    while True:
+        page = mirror.client.search_logged_models(
+            [mirror.experiment],
+            f"tags.`study.id` = '{mirror.identity}'",
+            max_results=MODELS_AT_ONCE,
+            page_token=token,
+        )
+        for model in page:
+            if model.status == LoggedModelStatus.READY:
+                models[model.tags["study.digest"]] = model
+            else:
+                mirror.client.delete_logged_model(model.model_id)
+        token = page.token
+        if not token:
+            return models
+
+
+def _log(mirror: Mirror, record: Record, choice: _Choice) -> None:
+    """Logs one model; it is ready only when all of it is there."""
+    trial, client = choice.result.trial, mirror.client
+    run_id = mirror.run_id(trial.key)
+    model = client.create_logged_model(
+        mirror.experiment,
+        name=trial.combination.replace(".", "-"),
+        source_run_id=run_id,
+        tags={
+            "study.id": mirror.identity,
+            "study.key": trial.key,
+            "study.digest": choice.digest,
+            "combination": trial.combination,
+            "is_best": "true",
+        },
+        params=of_trial(record, choice.result).parameters,
+        model_type="group embeddings",
+    )
+    with TemporaryDirectory() as folder:
+        about = Model(run_id=run_id, model_id=model.model_id, artifact_path=model.artifact_location)
+        _save(Path(folder), record, choice, about)
+        client.log_model_artifacts(model.model_id, str(Path(folder) / "model"))
+    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+    client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+
+
+def _save(folder: Path, record: Record, choice: _Choice, about: Model) -> None:
+    """Writes the model to ``folder/model``: code, configuration, weights of the first member."""
+    example = load_file(choice.files / "example.safetensors")
+    points, width = example["points"], example["embeddings"].shape[1]
+    content = {
+        "configuration": choice.result.trial.configuration,
+        "shape": points.shape[2:],
+        "unit_length": record.config.protocol.normalize,
+    }
+    (folder / "configuration.json").write_text(json.dumps(content, indent=2))
+    weights = load_file(choice.files / "weights.safetensors")
+    first = {name[2:]: tensor for name, tensor in weights.items() if name.startswith("0.")}
+    save_file(first, folder / "weights.safetensors")
+    ragged = [group[: 2 - row].flatten(1).tolist() for row, group in enumerate(points[:2])]
+    pyfunc.save_model(
+        folder / "model",
+        python_model=served.__file__,
+        artifacts={
+            "configuration": str(folder / "configuration.json"),
+            "weights": str(folder / "weights.safetensors"),
+        },
+        code_paths=[str(Path(trainables.__file__).parent)],
+        signature=_signature(width),
+        input_example=pd.DataFrame({"points": ragged}),
+        pip_requirements=_requirements(),
+        mlflow_model=about,
+    )
+
+
+def _signature(width: int) -> ModelSignature:
+    points: Any = Array(Array(DataType.double))
+    output = TensorSpec(np.dtype(np.float32), (-1, width))
+    return ModelSignature(Schema([ColSpec(points, "points")]), Schema([output]))
+
+
+def _requirements() -> list[str]:
+    """Exact versions; without the suffix of a build for one kind of machine."""
+    names = (*PACKAGES, "torch")
+    return [f"{name}=={version(name).partition('+')[0]}" for name in names]

@@ -1,0 +1,176 @@
+"""The runs of one study in MLflow: found by tag, never made twice, rewritten only if they differ.
+
+A run carries three tags that identify it: ``study.id``, the study; ``study.key``, the trial; and
+``study.digest``, what was projected, written last of all: a run without it is written again.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar, final
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+
+from study import gap_picture
+from study.projection import Projection
+from study.record import Record
+from study.tracking_server import artifact_location, knock
+
+METRICS_AT_ONCE = 800
+OTHERS_AT_ONCE = 100
+RUNS_AT_ONCE = 1000
+PRODUCTS = ("weights.safetensors", "bounds.parquet")
+Item = TypeVar("Item")
+
+
+@final
+@dataclass
+class _Known:
+    """A run as MLflow has it; ``digest`` is empty until it has been written to the end."""
+
+    run_id: str
+    digest: str
+    status: str
+
+
+@final
+class Mirror:
+    """What MLflow holds of one study.
+
+    Args:
+        record: of the study.
+        uri: well-formed tracking address.
+        identity: of the study.
+
+    Raises:
+        Exception: whatever MLflow makes of an address nobody answers at, here as in every method.
+    """
+
+    def __init__(self, record: Record, uri: str, identity: str) -> None:
+        knock(uri)
+        self.client = MlflowClient(uri)
+        self.identity = identity
+        self._record = record
+        self.experiment = self._open_experiment(artifact_location(record, uri))
+        runs = _runs(self.client, self.experiment, f"tags.`study.id` = '{identity}'")
+        self._runs = {run.data.tags["study.key"]: _known(run) for run in runs}
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def run_id(self, key: str) -> str:
+        """MLflow's name of a run that was written."""
+        return self._runs[key].run_id
+
+    def write(self, projection: Projection, files: Path | None = None) -> None:
+        """Brings one run up to date; does nothing if it is.
+
+        Args:
+            projection: what the run shall hold.
+            files: folder of the attempt that counts; None for the study's own run.
+        """
+        known = self._runs.get(projection.key)
+        if known is None:
+            known = self._runs[projection.key] = self._create(projection)
+        if known.digest == projection.digest:
+            return
+        self._log_values(known.run_id, projection)
+        is_new = not known.digest
+        if is_new:
+            self._log_data(known.run_id, projection.tags.get("phase", "study"))
+        if files is None and (is_new or projection.ended is not None):
+            self._log_manifest(known.run_id)
+        if files and projection.tags["state"] == "complete":
+            self._log_products(known.run_id, files)
+        self._set_status(known, projection)
+        self.client.set_tag(known.run_id, "study.digest", projection.digest)
+        known.digest = projection.digest
+
+    def _open_experiment(self, location: str | None) -> str:
+        name = self._record.config.name
+        experiment = self.client.get_experiment_by_name(name)
+        if experiment is None:
+            return str(self.client.create_experiment(name, artifact_location=location))
+        if experiment.lifecycle_stage == "deleted":
+            self.client.restore_experiment(experiment.experiment_id)
+        return str(experiment.experiment_id)
+
+    def _create(self, projection: Projection) -> _Known:
+        tags = {"study.id": self.identity, "study.key": projection.key}
+        if projection.below:
+            tags["mlflow.parentRunId"] = self.run_id(projection.below)
+        if self._record.manifest.get("revision"):
+            tags["mlflow.source.git.commit"] = self._record.manifest["revision"]
+        tags |= {"mlflow.source.name": "study", "mlflow.source.type": "LOCAL"}
+        run = self.client.create_run(self.experiment, projection.started, tags, projection.key)
+        return _known(run)
+
+    def _log_values(self, run_id: str, projection: Projection) -> None:
+        metrics = [Metric(*point) for point in projection.points]
+        parameters = [Param(name, value) for name, value in projection.parameters.items()]
+        tags = [RunTag(name, value) for name, value in projection.tags.items()]
+        for batch in zip_longest(
+            _batches(metrics, METRICS_AT_ONCE),
+            _batches(parameters, OTHERS_AT_ONCE),
+            _batches(tags, OTHERS_AT_ONCE),
+            fillvalue=(),
+        ):
+            self.client.log_batch(run_id, *batch, synchronous=True)
+
+    def _log_data(self, run_id: str, phase: str) -> None:
+        """Names the data by its digest; no point of it leaves the machine."""
+        source = self._record.config.data.source or ""
+        data = Dataset(
+            name=Path(source).stem,
+            digest=self._record.manifest["digests"]["data"][:32],
+            source_type="local",
+            source=json.dumps({"uri": source}),
+        )
+        context = InputTag("mlflow.data.context", phase)
+        self.client.log_inputs(run_id, [DatasetInput(data, [context])])
+
+    def _log_manifest(self, run_id: str) -> None:
+        # A tracking address may hold a password.
+        config = {k: v for k, v in self._record.manifest["config"].items() if k != "tracking"}
+        content: dict[str, Any] = {**self._record.manifest, "config": config}
+        self.client.log_text(run_id, json.dumps(content, indent=2), "study.json")
+
+    def _log_products(self, run_id: str, files: Path) -> None:
+        for name in PRODUCTS:
+            self.client.log_artifact(run_id, str(files / name))
+        size = self._record.config.protocol.selecting_size
+        with TemporaryDirectory() as folder:
+            picture = Path(folder) / "bound_gap.png"
+            gap_picture.draw(gap_picture.pairs(files / "bounds.parquet", size), size).save(picture)
+            self.client.log_artifact(run_id, str(picture))
+
+    def _set_status(self, known: _Known, projection: Projection) -> None:
+        if projection.ended is not None:
+            self.client.set_terminated(known.run_id, projection.status, projection.ended)
+        elif known.status != projection.status:
+            self.client.update_run(known.run_id, projection.status)
+        known.status = projection.status
+
+
+def _runs(client: MlflowClient, experiment: str, condition: str) -> Iterator[Run]:
+    token = None
+    while True:
+        page = client.search_runs(
+            [experiment], condition, max_results=RUNS_AT_ONCE, page_token=token
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _known(run: Run) -> _Known:
+    return _Known(run.info.run_id, run.data.tags.get("study.digest", ""), run.info.status)
+
+
+def _batches(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]

@@ -1,0 +1,197 @@
+"""What a study and its trials become in MLflow, as plain values; pure functions of the record."""
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, final
+
+from study import confirmation
+from study.config import StudyConfig
+from study.export import best_of_each, confirmed
+from study.record import Record, Result
+from trainables.configuration import Configuration
+
+VERSION = 1
+"""Raise it when the same record shall look different in MLflow: every run is written anew."""
+
+LONGEST_PARAMETER = 6000
+LONGEST_TAG = 5000
+STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
+
+
+class Point(NamedTuple):
+    """A value of a metric; the same point sent twice is stored once."""
+
+    name: str
+    value: float
+    milliseconds: int
+    step: int
+
+
+@final
+@dataclass(frozen=True)
+class Projection:
+    """One MLflow run.
+
+    Args:
+        key: finds the run again; also its name.
+        below: key of the run it hangs under; empty for the study's own.
+        status: as MLflow has it.
+        started, ended: Unix milliseconds; the latter None while something is still to come.
+        parameters: by flat name.
+        points: of all metrics, finite.
+        tags: besides those that identify the run.
+    """
+
+    key: str
+    below: str
+    status: str
+    started: int
+    ended: int | None
+    parameters: dict[str, str]
+    points: list[Point]
+    tags: dict[str, str]
+
+    @property
+    def digest(self) -> str:
+        """Differs where anything that is projected does."""
+        content = json.dumps([VERSION, asdict(self)], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:32]
+
+
+def of_trial(record: Record, result: Result) -> Projection:
+    """The run of a published trial; a confirmation hangs below the trial that it confirms."""
+    trial, outcome = result.trial, result.outcome
+    parameters, points = Configuration.from_nested(trial.configuration).flat(), _points(result)
+    values = {name: _text(value) for name, value in parameters.items()}
+    left_out = [name for name, value in values.items() if len(value) > LONGEST_PARAMETER]
+    left_out += sorted({point.name for point in points if not math.isfinite(point.value)})
+    parts = dict(zip(("encoder", "aggregator", "loss"), trial.combination.split("+"), strict=True))
+    confirms = trial.key.rpartition("-confirm-")[0] if trial.phase == "confirmation" else ""
+    return Projection(
+        key=trial.key,
+        below=confirms or record.config.name,
+        status=STATUS[outcome.state],
+        started=_milliseconds(outcome.started),
+        ended=_milliseconds(outcome.ended),
+        parameters={name: value for name, value in values.items() if name not in left_out},
+        points=[point for point in points if math.isfinite(point.value)],
+        tags=_tags(
+            {
+                "combination": trial.combination,
+                **parts,
+                "phase": trial.phase,
+                "confirms": confirms,
+                "number": trial.number,
+                "seeds": " ".join(map(str, trial.seeds)),
+                "state": outcome.state,
+                "reason": outcome.reason,
+                "proposed_by": trial.proposed_by,
+                "attempt": result.attempt,
+                "left_out": " ".join(left_out),
+                **{f"execution.{name}": value for name, value in outcome.execution.items()},
+            }
+        ),
+    )
+
+
+def of_study(record: Record, results: list[Result], *, is_at_work: bool) -> Projection:
+    """The run above all others: how far the study is, and the best of each combination.
+
+    Args:
+        record: of the study.
+        results: all that the record has.
+        is_at_work: whether a driver will add to it.
+    """
+    config = record.config
+    counts: Counter[str] = Counter(result.outcome.state for result in results)
+    began = (record.folder / "study.json").stat().st_mtime
+    started = min((result.outcome.started for result in results), default=began)
+    ended = max((result.outcome.ended for result in results), default=started)
+    whole = is_whole(record, results)
+    done = sum(result.trial.phase == "search" for result in results)
+    return Projection(
+        key=config.name,
+        below="",
+        status="RUNNING" if is_at_work else "FINISHED" if whole else "KILLED",
+        started=_milliseconds(started),
+        ended=None if is_at_work else _milliseconds(ended),
+        parameters={},
+        points=[] if is_at_work else list(_best_points(config, results, ended)),
+        tags=_tags(
+            {
+                "planned": len(record.manifest["combinations"])
+                * config.budget.trials_per_combination,
+                "done": done,
+                "confirmations": len(results) - done,
+                **{state: counts[state] for state in STATUS},
+                "is_whole": whole,
+                "combinations": " ".join(record.manifest["combinations"]),
+                "quality": config.protocol.quality_name,
+            }
+        ),
+    )
+
+
+def is_whole(record: Record, results: list[Result]) -> bool:
+    """Whether every planned trial of the search, and every confirmation, has a result."""
+    return all(
+        _is_settled(record.config, [r for r in results if r.trial.combination == combination])
+        for combination in record.manifest["combinations"]
+    )
+
+
+def _is_settled(config: StudyConfig, results: list[Result]) -> bool:
+    searched = [result for result in results if result.trial.phase == "search"]
+    known = {result.trial.key for result in results}
+    return len(searched) >= config.budget.trials_per_combination and all(
+        trial.key in known for trial in confirmation.plan(config, results)
+    )
+
+
+def _points(result: Result) -> list[Point]:
+    """Validations by epoch, then final metrics at the last of them."""
+    outcome = result.outcome
+    points = [
+        Point(name, value, _milliseconds(entry["time"]), entry["epoch"])
+        for entry in outcome.history
+        for name, value in entry["metrics"].items()
+    ]
+    # With the time and step of the last validation, a metric that both have is the same point.
+    last = outcome.history[-1] if outcome.history else {}
+    ended, epoch = _milliseconds(last.get("time", outcome.ended)), last.get("epoch", 0)
+    points += [Point(name, value, ended, epoch) for name, value in outcome.metrics.items()]
+    return list(dict.fromkeys(points))
+
+
+def _best_points(config: StudyConfig, results: list[Result], ended: float) -> Iterable[Point]:
+    """Best of all under a metric's own name, and of each combination one level below it."""
+    protocol = config.protocol
+    for place, found in enumerate(best_of_each(config, results)):
+        tested = confirmed(results, found)
+        for name, result in (
+            (f"val/{protocol.quality_name}", found),
+            (f"bound/{protocol.gap_name}", found),
+            (f"test/{protocol.quality_name}", tested),
+        ):
+            value = result.outcome.metrics.get(name, math.nan) if result else math.nan
+            # MLflow has no plus in the name of a metric.
+            below = f"{name}/{found.trial.combination.replace('+', ' ')}"
+            for full_name in [below] if place else [name, below]:
+                if math.isfinite(value):
+                    yield Point(full_name, value, _milliseconds(ended), len(results))
+
+
+def _tags(values: Mapping[str, Any]) -> dict[str, str]:
+    return {name: text[:LONGEST_TAG] for name in values if (text := _text(values[name]))}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(1000 * seconds)

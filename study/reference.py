@@ -1,0 +1,118 @@
+"""What a study file may name: every component and option, in words and as JSON."""
+
+import inspect
+import json
+from collections.abc import Iterator
+from textwrap import wrap
+from typing import Any, get_args
+
+from annotated_types import Ge, Gt, Le, Lt
+
+from study.describe import in_words
+from study.ranges import distribution, suggested
+from trainables import catalogue
+from trainables.catalogue import Option
+from trainables.configuration import Training
+from trainables.wording import shown
+
+COLUMNS = 79
+KINDS = {int: "integer", float: "number", bool: "boolean", str: "text"}
+LIMITS: dict[type, tuple[str, str]] = {
+    Gt: ("gt", "above"),
+    Ge: ("ge", "at least"),
+    Lt: ("lt", "below"),
+    Le: ("le", "at most"),
+}
+"""Limits of annotated-types: the attribute that holds the number, and how one says it."""
+
+
+def as_table() -> str:
+    """Components by slot with their options, for a terminal of 80 columns."""
+    return "\n".join(line for entry in _entries() for line in _lines(entry)).strip()
+
+
+def as_json() -> str:
+    """The same as ``{slot: {component: {summary, source, options}}, training: {...}}``."""
+    content: dict[str, Any] = {slot: {} for slot in catalogue.SLOTS}
+    for entry in _entries():
+        about = {key: entry[key] for key in entry if key not in ("slot", "name", "options")}
+        about["options"] = {option.name: _facts(option) for option in entry["options"]}
+        if entry["name"]:
+            content[entry["slot"]][entry["name"]] = about
+        else:
+            content[entry["slot"]] = about
+    return json.dumps(content, indent=2)
+
+
+def _entries() -> Iterator[dict[str, Any]]:
+    """Every component, and the training as the one without a name."""
+    for slot in catalogue.SLOTS:
+        for name in catalogue.names(slot):
+            component = catalogue.load(slot, name)
+            entry = _entry(slot, name, component)
+            if slot == "aggregator":
+                entry["outside_hull"] = component.outside_hull
+            yield entry
+    yield _entry("training", "", Training)
+
+
+def _entry(slot: str, name: str, component: Any) -> dict[str, Any]:
+    return {
+        "slot": slot,
+        "name": name,
+        "summary": (inspect.getdoc(component) or "").partition("\n")[0],
+        "source": component.__module__.replace(".", "/") + ".py",
+        "options": list(catalogue.options(component).values()),
+    }
+
+
+def _facts(option: Option) -> dict[str, Any]:
+    facts: dict[str, Any] = {"type": option.kind.__name__, "default": option.default}
+    facts |= {word.replace(" ", "_"): limit for word, limit in _limits(option)}
+    if option.choices is not None:
+        facts["choices"] = list(option.choices)
+    if option.suggestion is not None:
+        space = suggested(option)
+        facts["suggested"] = space if isinstance(space, dict) else {"choices": space}
+    return {**facts, "description": option.description}
+
+
+def _limits(option: Option) -> list[tuple[str, Any]]:
+    """Legal range as pairs such as ``("at least", 1)``."""
+    return [
+        (LIMITS[type(limit)][1], getattr(limit, LIMITS[type(limit)][0]))
+        for limit in get_args(option.annotation)
+        if type(limit) in LIMITS
+    ]
+
+
+def _lines(entry: dict[str, Any]) -> Iterator[str]:
+    yield ""
+    yield f"{entry['slot']} {entry['name']}".rstrip()
+    yield from _wrapped(entry["summary"], 2)
+    if entry.get("outside_hull"):
+        yield from _wrapped(f"not covered by the theorem: {entry['outside_hull']}", 2)
+    for option in entry["options"]:
+        yield from _wrapped(f"{option.name} = {shown(option.default)}: {_legal(option)}", 4)
+        if option.suggestion is not None:
+            yield from _wrapped(f"searched, unless named: {_searched(option)}", 8)
+        yield from _wrapped(option.description, 8)
+
+
+def _legal(option: Option) -> str:
+    if option.choices is not None:
+        return f"one of {', '.join(map(shown, option.choices))}"
+    limits = [f"{word} {limit}" for word, limit in _limits(option)]
+    return ", ".join([KINDS[option.kind], *limits])
+
+
+def _searched(option: Option) -> str:
+    space = distribution(option, suggested(option))
+    return in_words(space) if space else shown(option.default)
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    margin = " " * indent
+    return wrap(
+        text, COLUMNS, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False
+    )
