@@ -1,5 +1,6 @@
 """The command line: each verb parses, calls one function, prints one result or one error."""
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import click
 
 from study.errors import StudyError
 
+STORAGE_FAULTS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 DONE, SOME_FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -101,6 +103,16 @@ def report(name: str, root: Path) -> None:
 
 
 @cli.command()
+@click.argument("names", nargs=-1, required=True)
+@root_option
+def compare(names: tuple[str, ...], root: Path) -> None:
+    """Show the leaderboards of two or more studies side by side."""
+    from study.compare import compare as side_by_side
+
+    click.echo(side_by_side(root, names))
+
+
+@cli.command()
 @name_argument
 @root_option
 @click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="Target folder.")
@@ -134,6 +146,20 @@ def ui(root: Path, port: int) -> None:
     from study.ui import serve
 
     serve(root, port)
+
+
+@cli.command()
+@click.argument("data")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="A new file.")
+def init(data: str, out: Path | None) -> None:
+    """Write a commented study file that fits DATA: `digits` or a Parquet file."""
+    from study import initial
+
+    if out is None:
+        click.echo(initial.study_file(data), nl=False)
+    else:
+        initial.write(data, out)
+        click.echo(f"{out}; next: study check {out}")
 
 
 @cli.group()
@@ -173,6 +199,14 @@ def main() -> None:
         code = USER_MISTAKE
     except (KeyboardInterrupt, click.Abort):
         code = INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = DONE
+    except OSError as error:
+        if error.errno not in STORAGE_FAULTS:
+            raise
+        click.echo(f"{error.filename or 'storage'}: {error.strerror}", err=True)
+        code = USER_MISTAKE
     sys.exit(code)
 
 

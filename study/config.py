@@ -102,7 +102,11 @@ class ProtocolSection(_Section):
     """How group embeddings are judged."""
 
     sizes: tuple[GroupSize, ...] = Field(
-        default=(1, 2, 5), min_length=1, strict=False, description="points per evaluated group"
+        default=(1, 2, 5),
+        min_length=1,
+        max_length=20,
+        strict=False,
+        description="points per evaluated group",
     )
     draws: int = Field(
         default=5, ge=1, le=1000, description="random divisions into groups, averaged"

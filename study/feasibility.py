@@ -24,13 +24,21 @@ def problems(sizes: tuple[int, ...] | None, training: OptionSpaces, data: StudyD
         for problem in _training_problems(training, data.points, split):
             found.setdefault(problem.split(":")[0], f"search.{problem}")
     for size in sizes or ():
-        if any(not _is_evaluable(data.points, s, size) for s in (*data.folds, data.final)):
+        if not is_evaluable(data, size):
             found[f"size {size}"] = (
                 f"protocol.sizes: {size} is too large: in some held-out part fewer than two "
                 "classes have two such groups; use smaller sizes, fewer folds or a larger "
                 "test_fraction"
             )
     return list(found.values())
+
+
+def is_evaluable(data: StudyData, size: int) -> bool:
+    """Whether two classes of every held-out part have two groups of ``size`` points."""
+    return all(
+        int((_groups_per_class(data.points, split, size) >= 2).sum()) >= 2
+        for split in (*data.folds, data.final)
+    )
 
 
 def _training_problems(training: OptionSpaces, points: PointSet, split: Split) -> list[str]:
@@ -48,11 +56,6 @@ def _training_problems(training: OptionSpaces, points: PointSet, split: Split) -
     found = sampling.problems(labels, groups, **most)
     smallest = {**most, "group_size": min(values["group_size"])}
     return found + sampling.problems(labels, groups, **smallest)
-
-
-def _is_evaluable(points: PointSet, split: Split, size: int) -> bool:
-    """Whether two held-out classes have two groups of a size."""
-    return int((_groups_per_class(points, split, size) >= 2).sum()) >= 2
 
 
 def _groups_per_class(points: PointSet, split: Split, size: int) -> NDArray[np.int64]:

@@ -22,7 +22,7 @@ def points(source: str | None) -> tuple[PointSet | None, list[str]]:
 def divide(section: DataSection, seed: int, points: PointSet) -> tuple[StudyData | None, list[str]]:
     """Folds and locked test part of the points, or every problem with dividing them."""
     if section.groups == "natural" and points.groups is None:
-        return None, ["data.groups: natural, but the data has no `group` column; use sampled"]
+        return None, ["data.groups: natural needs a `group` column, the data has none; use sampled"]
     try:
         final = hold_out(points, section.split, section.test_fraction, seed)
         parts = folds(points, final.train, section.split, section.folds, seed)

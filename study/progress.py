@@ -77,7 +77,7 @@ class Progress:
     ) -> None:
         if self._live:
             self._live.stop()
-        self._console.print(self.line(), highlight=False)
+        self._console.print(self.line(), highlight=False, soft_wrap=True)
 
     def show(self) -> None:
         """Brings the display up to date; plain lines come every few seconds at most."""
@@ -86,7 +86,7 @@ class Progress:
             self._live.update(self._picture())
         elif now - self._shown >= PLAIN_SECONDS:
             self._shown = now
-            self._console.print(self.line(), highlight=False)
+            self._console.print(self.line(), highlight=False, soft_wrap=True)
 
     def line(self) -> str:
         """The whole state in one line."""

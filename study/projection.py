@@ -19,6 +19,7 @@ VERSION = 1
 
 LONGEST_PARAMETER = 6000
 LONGEST_TAG = 5000
+PARTS = ("encoder", "aggregator", "loss")
 STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
 
 
@@ -69,8 +70,7 @@ def of_trial(record: Record, result: Result) -> Projection:
     values = {name: _text(value) for name, value in parameters.items()}
     left_out = [name for name, value in values.items() if len(value) > LONGEST_PARAMETER]
     left_out += sorted({point.name for point in points if not math.isfinite(point.value)})
-    parts = dict(zip(("encoder", "aggregator", "loss"), trial.combination.split("+"), strict=True))
-    confirms = trial.key.rpartition("-confirm-")[0] if trial.phase == "confirmation" else ""
+    confirms = _confirms(result)
     return Projection(
         key=trial.key,
         below=confirms or record.config.name,
@@ -82,7 +82,7 @@ def of_trial(record: Record, result: Result) -> Projection:
         tags=_tags(
             {
                 "combination": trial.combination,
-                **parts,
+                **dict(zip(PARTS, trial.combination.split("+"), strict=True)),
                 "phase": trial.phase,
                 "confirms": confirms,
                 "number": trial.number,
@@ -98,6 +98,12 @@ def of_trial(record: Record, result: Result) -> Projection:
     )
 
 
+def _confirms(result: Result) -> str:
+    """Key of the trial that a confirmation confirms; empty for a trial of the search."""
+    is_search = result.trial.phase == "search"
+    return "" if is_search else result.trial.key.rpartition("-confirm-")[0]
+
+
 def of_study(record: Record, results: list[Result], *, is_at_work: bool) -> Projection:
     """The run above all others: how far the study is, and the best of each combination.
 
@@ -107,12 +113,10 @@ def of_study(record: Record, results: list[Result], *, is_at_work: bool) -> Proj
         is_at_work: whether a driver will add to it.
     """
     config = record.config
-    counts: Counter[str] = Counter(result.outcome.state for result in results)
     began = (record.folder / "study.json").stat().st_mtime
     started = min((result.outcome.started for result in results), default=began)
     ended = max((result.outcome.ended for result in results), default=started)
     whole = is_whole(record, results)
-    done = sum(result.trial.phase == "search" for result in results)
     return Projection(
         key=config.name,
         below="",
@@ -121,19 +125,22 @@ def of_study(record: Record, results: list[Result], *, is_at_work: bool) -> Proj
         ended=None if is_at_work else _milliseconds(ended),
         parameters={},
         points=[] if is_at_work else list(_best_points(config, results, ended)),
-        tags=_tags(
-            {
-                "planned": len(record.manifest["combinations"])
-                * config.budget.trials_per_combination,
-                "done": done,
-                "confirmations": len(results) - done,
-                **{state: counts[state] for state in STATUS},
-                "is_whole": whole,
-                "combinations": " ".join(record.manifest["combinations"]),
-                "quality": config.protocol.quality_name,
-            }
-        ),
+        tags=_tags({**_counts(record, results), "is_whole": whole}),
     )
+
+
+def _counts(record: Record, results: list[Result]) -> dict[str, Any]:
+    combinations, budget = record.manifest["combinations"], record.config.budget
+    states: Counter[str] = Counter(result.outcome.state for result in results)
+    searched = sum(result.trial.phase == "search" for result in results)
+    return {
+        "combinations": " ".join(combinations),
+        "quality": record.config.protocol.quality_name,
+        "planned": len(combinations) * budget.trials_per_combination,
+        "done": searched,
+        "confirmations": len(results) - searched,
+        **{state: states[state] for state in STATUS},
+    }
 
 
 def is_whole(record: Record, results: list[Result]) -> bool:

@@ -13,7 +13,7 @@ from study.ranges import distribution, suggested
 from trainables import catalogue
 from trainables.catalogue import Option
 from trainables.configuration import Training
-from trainables.wording import shown
+from trainables.wording import number, shown
 
 COLUMNS = 79
 KINDS = {int: "integer", float: "number", bool: "boolean", str: "text"}
@@ -93,7 +93,7 @@ def _lines(entry: dict[str, Any]) -> Iterator[str]:
     if entry.get("outside_hull"):
         yield from _wrapped(f"not covered by the theorem: {entry['outside_hull']}", 2)
     for option in entry["options"]:
-        yield from _wrapped(f"{option.name} = {shown(option.default)}: {_legal(option)}", 4)
+        yield from _wrapped(f"{option.name} = {_plain(option.default)}: {_legal(option)}", 4)
         if option.suggestion is not None:
             yield from _wrapped(f"searched, unless named: {_searched(option)}", 8)
         yield from _wrapped(option.description, 8)
@@ -101,14 +101,18 @@ def _lines(entry: dict[str, Any]) -> Iterator[str]:
 
 def _legal(option: Option) -> str:
     if option.choices is not None:
-        return f"one of {', '.join(map(shown, option.choices))}"
-    limits = [f"{word} {limit}" for word, limit in _limits(option)]
+        return f"one of {', '.join(map(_plain, option.choices))}"
+    limits = [f"{word} {number(limit)}" for word, limit in _limits(option)]
     return ", ".join([KINDS[option.kind], *limits])
 
 
 def _searched(option: Option) -> str:
     space = distribution(option, suggested(option))
-    return in_words(space) if space else shown(option.default)
+    return in_words(space) if space else _plain(option.default)
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else shown(value)
 
 
 def _wrapped(text: str, indent: int) -> list[str]:

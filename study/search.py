@@ -1,7 +1,7 @@
 """Optuna decides, Ray executes: the conductor of a study and its two faces towards Ray Tune."""
 
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, final
@@ -200,8 +200,18 @@ class PackScheduler(FIFOScheduler):
         self._conductor = conductor
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        self._conductor.report(trial.trial_id, result.get("members", {}))
+        self._conductor.report(trial.trial_id, _members(result))
         return str(TrialScheduler.CONTINUE)
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        self._conductor.report(trial.trial_id, result.get("members", {}))
+        self._conductor.report(trial.trial_id, _members(result))
+
+
+def _members(result: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """What a pack reports of each trial, by key; Tune flattens it to ``members/KEY/epoch``."""
+    members: dict[str, dict[str, float]] = defaultdict(dict)
+    for name, value in result.items():
+        if name.startswith("members/"):
+            _, key, quantity = name.split("/")
+            members[key][quantity] = value
+    return members

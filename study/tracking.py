@@ -92,6 +92,10 @@ class Tracker:
             self._end(identity)
 
     def _end(self, identity: str) -> None:
+        # What a lost driver had left was published, without a word, as this one took over.
+        for result in self._record.results():
+            if result.trial.key not in self._results:
+                self._take(result)
         try:
             mirror = self._round(identity)
             _close(mirror, self._record, list(self._results.values()))
@@ -120,7 +124,10 @@ class Tracker:
                 return False
             if result is None:
                 return True
-            self._results[result.trial.key] = self._waiting[result.trial.key] = result
+            self._take(result)
+
+    def _take(self, result: Result) -> None:
+        self._results[result.trial.key] = self._waiting[result.trial.key] = result
 
     def _warn(self, error: Exception) -> None:
         if not self._has_warned:
@@ -162,8 +169,8 @@ def sync(record: Record, uri: str | None) -> str:
     except Exception as error:
         problem = f"{without_secrets(chosen)} cannot be written: {reason(error)}"
         raise TrackingError(record.folder, [problem]) from error
-    held = f"{len(mirror)} runs and {models} models"
-    return f"{record.folder}: {held} up to date in {without_secrets(chosen)}"
+    where = without_secrets(chosen)
+    return f"{record.folder}: {len(mirror)} runs and {models} models up to date in {where}"
 
 
 def _write(mirror: "Mirror", record: Record, waiting: dict[str, Result]) -> None:

@@ -123,12 +123,13 @@ def example(run: TrialRun, study: StudyData) -> dict[str, Tensor]:
     """A few groups of held-out points, one per class, and their embeddings by the first model."""
     rows = run.splits[0].held_out
     labels = torch.tensor(study.points.labels[rows])
+    size = min(EXAMPLE_POINTS, int(labels.bincount().max()))
     members = [
-        places[:EXAMPLE_POINTS]
+        places[:size]
         for label in labels.unique()
-        if len(places := (labels == label).nonzero()[:, 0]) >= EXAMPLE_POINTS
-    ][:EXAMPLE_GROUPS]
-    chosen = torch.cat(members).view(len(members), EXAMPLE_POINTS)
+        if len(places := (labels == label).nonzero()[:, 0]) >= size
+    ]
+    chosen = torch.stack(members[:EXAMPLE_GROUPS])
     points = study.points.take(rows[chosen.flatten().numpy()]).unflatten(0, chosen.shape)
     model = run.models[0].eval()
     return {

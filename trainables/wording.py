@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 LONGEST_SHOWN = 60
+LEAST_LIKENESS = 0.7
 
 RULES = {
     "bool_type": "must be true or false",
@@ -21,6 +22,7 @@ RULES = {
     "missing": "is missing",
     "model_type": "must be a section of keys",
     "string_type": "must be text",
+    "string_unicode": "must be Unicode text",
     "too_long": "must hold at most {max_length} values",
     "too_short": "must hold at least {min_length} value",
     "tuple_type": "must be a list",
@@ -32,14 +34,20 @@ def broken_rule(error: Mapping[str, Any]) -> str:
     """An error of pydantic as ``must be at least 1, got 0``, with the nearest choice if any."""
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "literal_error":
-        choices = re.findall(r"'([^']*)'", context["expected"]) or [context["expected"]]
+        choices = re.split(", | or ", context["expected"].replace("'", ""))
         close = meant(str(value), choices)
         remedy = f"; did you mean {close}?" if close else ""
         return f"must be one of {', '.join(sorted(choices))}, got {shown(value)}{remedy}"
     if kind == "missing":
         return RULES[kind]
-    unworded = error["msg"][0].lower() + error["msg"][1:]
-    return f"{RULES.get(kind, unworded).format(**context)}, got {shown(value)}"
+    rule = RULES.get(kind, error["msg"][0].lower() + error["msg"][1:])
+    limits = {name: number(limit) for name, limit in context.items()}
+    return f"{rule.format(**limits)}, got {shown(value)}"
+
+
+def number(limit: Any) -> Any:
+    """A limit as one says it: 0 and not 0.0."""
+    return int(limit) if isinstance(limit, float) and limit.is_integer() else limit
 
 
 def shown(value: Any) -> str:
@@ -54,11 +62,17 @@ def shown(value: Any) -> str:
 
 def meant(name: str, known: Iterable[str]) -> str | None:
     """The known name that an unknown one was probably meant to be, or None."""
-    return next(iter(difflib.get_close_matches(name, sorted(known), n=1)), None)
+    known = sorted(known)
+    longer = [whole for whole in known if len(name) > 1 and whole.startswith(name)]
+    if len(longer) == 1:
+        return longer[0]
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=LEAST_LIKENESS)), None)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A remedy for an unknown name: the nearest known one, else all of them."""
     known = sorted(known)
     close = meant(name, known)
-    return f"did you mean {close}?" if close else f"choose from {', '.join(known)}"
+    if close:
+        return f"did you mean {close}?"
+    return f"choose from {', '.join(known)}" if known else "there is none"

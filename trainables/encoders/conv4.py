@@ -36,7 +36,7 @@ class Conv4Encoder(Encoder):
         inputs = [shape[0], *[channels] * 3]
         blocks = [block for count in inputs for block in _block(count, channels)]
         self.blocks = nn.Sequential(*blocks)
-        # Convolutions on a CPU are faster with the channels innermost.
+        # Convolutions on a CPU are faster with the channels innermost; maps follow the weights.
         convert_conv2d_weight_memory_format(self.blocks, torch.channels_last)
         self.last = nn.Linear(channels * (shape[1] // 16) * (shape[2] // 16), width)
 
@@ -50,10 +50,10 @@ class Conv4Encoder(Encoder):
         )
 
     def forward(self, points: Float[Tensor, "batch *shape"]) -> EncoderOutput:
-        maps = self.blocks(points.contiguous(memory_format=torch.channels_last))
-        return EncoderOutput(self.last(maps.flatten(1)))
+        return EncoderOutput(self.last(self.blocks(points).flatten(1)))
 
 
 def _block(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
-    convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
+    # Without a bias: batch normalisation takes the mean away, and the bias with it.
+    convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
     return convolution, nn.BatchNorm2d(outputs), nn.ReLU(), nn.MaxPool2d(2)

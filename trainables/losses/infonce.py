@@ -48,7 +48,7 @@ class InfonceLoss(Loss):
         super().__init__(level)
         self.positives: Positives = positives
         self.contrast: Contrast = contrast
-        self.register_buffer("temperature", torch.tensor(temperature))
+        self.register_buffer("temperature", torch.tensor(temperature, dtype=torch.float64))
 
     @classmethod
     def needs(cls, options: dict[str, Any]) -> frozenset[Need]:

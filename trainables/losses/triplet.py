@@ -43,7 +43,7 @@ class TripletLoss(Loss):
         super().__init__(level)
         self.mining: Mining = mining
         self.average: Average = average
-        self.register_buffer("margin", torch.tensor(margin))
+        self.register_buffer("margin", torch.tensor(margin, dtype=torch.float64))
 
     @classmethod
     def needs(cls, options: dict[str, Any]) -> frozenset[Need]:

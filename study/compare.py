@@ -1,0 +1,68 @@
+"""Leaderboards of several studies side by side, in words for a terminal."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.comparison import comparison, differing_metrics
+from study.errors import RecordError
+from study.record import Record
+from study.tables import read_tables
+
+
+def compare(root: Path, names: Sequence[str]) -> str:
+    """One line per combination with its quality and gap in every study, best first.
+
+    Studies that select by different metrics are shown with a warning: their figures can be compared
+    down a column, and not across.
+
+    Args:
+        root: the folder of all studies.
+        names: of at least two studies, each once.
+
+    Raises:
+        RecordError: with every name that is no study, or if there are fewer than two.
+    """
+    if len(set(names)) < max(2, len(names)):
+        raise RecordError("study compare", [f"needs two different studies, got {', '.join(names)}"])
+    studies = [read_tables(record) for record in _records(root, names)]
+    lines = _aligned(comparison(studies))
+    differing = differing_metrics(studies)
+    if not differing:
+        lines.append(f"(quality: {studies[0].quality_name}; gap: {studies[0].gap_name})")
+    else:
+        lines.append(
+            "compare down the columns, not across: the studies do not use the same metrics"
+        )
+        lines += [f"  {metric}: {', '.join(differing[metric])}" for metric in differing]
+    return "\n".join(lines)
+
+
+def _records(root: Path, names: Sequence[str]) -> list[Record]:
+    records, problems = [], []
+    for name in names:
+        try:
+            records.append(Record(root / name))
+        except RecordError as error:
+            problems += [f"{name}: {problem}" for problem in error.problems]
+    if problems:
+        raise RecordError(root, problems)
+    return records
+
+
+def _aligned(board: pd.DataFrame) -> list[str]:
+    """A header and the rows: names to the left, figures to the right."""
+    rows = [
+        list(board.columns),
+        *([name, *map(_number, figures)] for name, *figures in board.itertuples(index=False)),
+    ]
+    first, *widths = (max(map(len, column)) for column in zip(*rows, strict=True))
+    return [
+        "  ".join([f"{name:<{first}}", *(f"{c:>{w}}" for c, w in zip(cells, widths, strict=True))])
+        for name, *cells in rows
+    ]
+
+
+def _number(value: float) -> str:
+    return "-" if pd.isna(value) else f"{value:.4f}"

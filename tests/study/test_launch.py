@@ -1,0 +1,147 @@
+"""A study from its file to its export, launched as a user does; killed, and launched again."""
+
+import json
+import random
+import signal
+from collections import Counter
+from pathlib import Path
+
+import optuna
+import pytest
+
+from tests.study.launches import STUDY, published, run, stop_after, write_study
+
+pytestmark = pytest.mark.ray
+TRIALS, CONFIRMATIONS = 16, 2
+COMBINATIONS = ["mlp+max+triplet", "mlp+mean+triplet"]
+
+
+@pytest.fixture(scope="module")
+def launched(tmp_path_factory):
+    """A finished study: its file and what the terminal showed."""
+    file = write_study(tmp_path_factory.mktemp("launched"))
+    return file, run(file)
+
+
+def folder(file: Path) -> Path:
+    return file.parent / "studies" / "small"
+
+
+def states(file: Path) -> Counter[str]:
+    results = [json.loads(path.read_text()) for path in published(file)]
+    return Counter(result["outcome"]["state"] for result in results)
+
+
+def runs(file: Path):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{file.parent / 'studies' / 'mlflow.db'}")
+    experiments = [e.experiment_id for e in client.search_experiments() if e.name == "small"]
+    return client.search_runs(experiments)
+
+
+def optuna_trials(file: Path):
+    from study.proposals import open_journal
+
+    journal = open_journal(folder(file) / "optuna.journal")
+    return {
+        name: optuna.load_study(study_name=name, storage=journal).get_trials()
+        for name in optuna.get_all_study_names(journal)
+    }
+
+
+def check_whole(file: Path) -> None:
+    """Exactly the planned trials, each finished once, in the record, in Optuna and in MLflow."""
+    assert len(published(file)) == TRIALS + CONFIRMATIONS
+    assert states(file)["failed"] == 0
+    for trial in (folder(file) / "trials").iterdir():
+        attempts = sorted(trial.glob("attempt-*"), key=lambda path: int(path.name[8:]))
+        finished = [attempt for attempt in attempts if (attempt / "outcome.json").exists()]
+        # Not trained again after completion: no attempt follows the one that finished.
+        assert finished == attempts[-1:]
+    proposed = optuna_trials(file)
+    assert sorted(proposed) == COMBINATIONS
+    for trials in proposed.values():
+        assert len(trials) == TRIALS / len(COMBINATIONS)
+        assert all(trial.state.is_finished() for trial in trials)
+        assert len({json.dumps(trial.params, sort_keys=True) for trial in trials}) == len(trials)
+    tracked = runs(file)
+    parents = [run for run in tracked if "mlflow.parentRunId" not in run.data.tags]
+    assert len(parents) == 1
+    children = [
+        run for run in tracked if run.data.tags.get("mlflow.parentRunId") == parents[0].info.run_id
+    ]
+    assert len(children) == TRIALS
+    assert len(tracked) == 1 + TRIALS + CONFIRMATIONS
+    assert {run.info.status for run in tracked} == {"FINISHED"}
+
+
+def test_a_study_ends_whole_and_says_where_everything_is(launched):
+    file, ended = launched
+    assert ended.returncode == 0, ended.stderr
+    check_whole(file)
+    for shown in (*COMBINATIONS, "report ", "export ", "study ui", "MLflow"):
+        assert shown in ended.stdout
+    assert "16/16" in ended.stdout or "16 trials" in ended.stdout
+    assert (folder(file) / "report" / "report.html").exists()
+    exported = {path.name for path in (folder(file) / "export").iterdir()}
+    assert exported == {*COMBINATIONS, "best"}
+
+
+def test_progress_comes_as_plain_lines_where_there_is_no_terminal(launched):
+    _, ended = launched
+    assert "18/18 trials:" in ended.stderr
+    assert "\x1b" not in ended.stderr + ended.stdout
+
+
+def test_every_tracked_trial_has_parameters_and_grouped_metrics(launched):
+    file, _ = launched
+    complete = [run for run in runs(file) if run.data.tags.get("state") == "complete"]
+    assert complete
+    for tracked in complete:
+        assert "training.learning_rate" in tracked.data.params
+        assert {name.split("/")[0] for name in tracked.data.metrics} >= {"bound", "train"}
+        if tracked.data.metrics["bound/covered"]:
+            assert tracked.data.metrics["bound/violations"] == 0
+
+
+def test_launching_a_finished_study_again_changes_nothing(launched):
+    file, _ = launched
+    before = {path: path.stat().st_mtime_ns for path in published(file)}
+    again = run(file)
+    assert again.returncode == 0, again.stderr
+    assert {path: path.stat().st_mtime_ns for path in published(file)} == before
+    check_whole(file)
+
+
+def test_a_larger_budget_extends_a_study_and_another_change_is_refused(launched, tmp_path):
+    file, _ = launched
+    changed = write_study(file.parent, STUDY.replace("epochs: 6", "epochs: 7"))
+    refused = run(changed)
+    assert refused.returncode == 2
+    assert "search.training.epochs: was 6, is now 7; give the new study another name" in (
+        refused.stderr
+    )
+    write_study(file.parent)
+
+
+def test_a_killed_driver_loses_nothing(tmp_path):
+    file = write_study(tmp_path)
+    for count in sorted(random.Random(20230601).sample(range(1, TRIALS), 3)):
+        killed = stop_after(file, count, signal.SIGKILL)
+        assert killed.returncode == -signal.SIGKILL
+    ended = run(file)
+    assert ended.returncode == 0, ended.stderr
+    check_whole(file)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_a_study_and_launching_again_continues_it(tmp_path, number):
+    file = write_study(tmp_path)
+    stopped = stop_after(file, 3, number)
+    assert stopped.returncode == 130
+    assert f"`study launch {file}` continues" in stopped.stderr
+    assert len(published(file)) < TRIALS
+    assert {run.info.status for run in runs(file)}.isdisjoint({"RUNNING", "SCHEDULED"})
+    assert run(file).returncode == 0
+    check_whole(file)
