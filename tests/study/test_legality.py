@@ -1,0 +1,136 @@
+import pytest
+
+from study.legality import is_covered
+from tests.study.files import accepted, refused
+
+VIEWS = "search.views: {noise: {}}"
+WITH_VIEWS = "search.loss.infonce: {positives: views}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        (
+            ["search.aggregator.attention: {}", "search.loss.triplet.level: points"],
+            "search.loss.triplet.level: aggregator attention cannot learn from a loss on points "
+            "only; use groups or both",
+        ),
+        (
+            ["search.aggregator.attention: {}", "search.loss.triplet.level: [points, both]"],
+            "search.loss.triplet.level: aggregator attention cannot learn from a loss on points "
+            "only; use groups or both",
+        ),
+        (
+            [WITH_VIEWS],
+            "search.loss.infonce: compares two views, but there are none; name some under "
+            "search.views, from dropout, noise",
+        ),
+        (
+            ["search.loss.infonce: {positives: [labels, views]}", "search.views: {}"],
+            "search.loss.infonce: compares two views, but there are none; name some under "
+            "search.views, from dropout, noise",
+        ),
+        (
+            [VIEWS],
+            "search.views: has no effect, since no loss here compares views; leave it out",
+        ),
+        (
+            ["search.training.group_views: disjoint"],
+            "search.training.group_views: has no effect, since no loss here compares views; "
+            "leave it out",
+        ),
+        (
+            ["search.training.groups_per_class: {low: 1, high: 3}"],
+            "search.training.groups_per_class: must be at least 2, since search.loss.triplet "
+            "compares groups of one class, got 1",
+        ),
+        (
+            [
+                "search.loss.triplet.level: points",
+                "search.training.groups_per_class: 1",
+                "search.training.group_size: 1",
+            ],
+            "search.training.group_size: must be at least 2 where groups_per_class is 1, since "
+            "search.loss.triplet compares points of one class, got 1",
+        ),
+        (
+            [
+                "search.loss.infonce: {positives: [labels, views]}",
+                VIEWS,
+                "search.training.group_views: disjoint",
+            ],
+            "search.training.groups_per_class: must be at least 4, since search.loss.infonce "
+            "compares groups of one class, got 2",
+        ),
+        *(
+            (
+                [
+                    WITH_VIEWS,
+                    VIEWS,
+                    "search.training.group_views: [augmented, disjoint]",
+                    f"search.training.groups_per_class: {space}",
+                ],
+                "search.training.groups_per_class: must be even where group_views may be "
+                f"disjoint, got {got}",
+            )
+            for space, got in [("3", "3"), ("[2, 3]", "2, 3"), ("{low: 2, high: 4}", "2, 3")]
+        ),
+        (
+            [
+                "search.aggregator.max: {}",
+                "protocol.objectives: [quality, relative_gap]",
+                "algorithm.pruner: none",
+            ],
+            "protocol.objectives: relative_gap is not defined for aggregator max: the largest "
+            "features of different members need not lie between the members; leave out one of "
+            "the two",
+        ),
+    ],
+)
+def test_what_cannot_learn_or_cannot_be_is_refused(tmp_path, changes, problem):
+    assert refused(tmp_path, *changes) == [problem]
+
+
+def test_an_encoder_that_does_not_fit_the_points_is_refused(tmp_path):
+    (problem,) = refused(tmp_path, "search.encoder.conv4: {}")
+    assert problem.startswith("search.encoder.conv4: ")
+
+
+def test_rules_across_the_options_of_a_component_are_asked(tmp_path):
+    (problem,) = refused(tmp_path, "search.loss.infonce: {contrast: [negatives, keys]}")
+    assert problem.startswith("search.loss.infonce.contrast: ")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [WITH_VIEWS, VIEWS],
+        [WITH_VIEWS, VIEWS, "search.training.group_views: disjoint"],
+        [
+            WITH_VIEWS,
+            VIEWS,
+            "search.training.group_views: disjoint",
+            "search.training.groups_per_class: {low: 2, high: 6, step: 2}",
+        ],
+        ["search.loss.triplet.level: points", "search.training.groups_per_class: 1"],
+        ["search.aggregator.max: {}"],
+    ],
+)
+def test_what_can_learn_is_accepted(tmp_path, changes):
+    assert accepted(tmp_path, *changes).combinations
+
+
+def test_each_problem_is_told_once_however_many_combinations_have_it(tmp_path):
+    problems = refused(
+        tmp_path,
+        "search.encoder.mlp: {}",
+        "search.aggregator.attention: {}",
+        "search.loss.triplet.level: points",
+    )
+    assert len(problems) == 1
+
+
+def test_the_theorem_covers_aggregators_inside_the_hull():
+    assert is_covered("mean")
+    assert is_covered("attention")
+    assert not is_covered("max")
