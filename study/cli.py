@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from study.command import same_again
 from study.errors import StudyError
 
 STORAGE_FAULTS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
@@ -62,7 +63,7 @@ def launch(file: Path, data: str | None, root: Path, address: str | None) -> int
     try:
         record = run(study, root, address, Console(stderr=True))
     except KeyboardInterrupt:
-        click.echo(f"interrupted; `study launch {file}` continues {folder}", err=True)
+        click.echo(f"interrupted; `{same_again()}` continues {folder}", err=True)
         return INTERRUPTED
     finished = finish(record)
     click.echo(finished.text)

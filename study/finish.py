@@ -10,6 +10,7 @@ from analysis.leaderboard import leaderboard
 from analysis.summary import reasons, summary
 from analysis.tables import StudyTables
 from study import lease
+from study.command import command
 from study.export import export
 from study.record import Record
 from study.tables import read_tables
@@ -49,7 +50,7 @@ def status(record: Record) -> str:
 def _tracked(record: Record) -> str:
     """Where the study can be seen in MLflow."""
     uri = record.config.tracking.uri
-    return without_secrets(uri) if uri else f"study ui --root {record.folder.parent}"
+    return without_secrets(uri) if uri else command("ui", "--root", record.folder.parent)
 
 
 def _headline(tables: StudyTables) -> str:

@@ -91,7 +91,7 @@ def study_file(source: str) -> str:
     if plan is None:
         raise ConfigError(
             source,
-            ["too few points: at least two classes need two groups to train on, in every fold"],
+            ["too few points: two classes need two groups on either side of every fold"],
         )
     return _text(source, points, plan)
 

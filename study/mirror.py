@@ -23,6 +23,8 @@ from study.tracking_server import artifact_location, knock
 METRICS_AT_ONCE = 800
 OTHERS_AT_ONCE = 100
 RUNS_AT_ONCE = 1000
+TRAINS_MODELS = {"mlflow.experimentKind": "custom_model_development"}
+"""Tells MLflow's pages to open at runs and charts, not at traces of language models."""
 PRODUCTS = ("weights.safetensors", "bounds.parquet")
 Item = TypeVar("Item")
 
@@ -94,7 +96,7 @@ class Mirror:
         name = self._record.config.name
         experiment = self.client.get_experiment_by_name(name)
         if experiment is None:
-            return str(self.client.create_experiment(name, artifact_location=location))
+            return str(self.client.create_experiment(name, location, TRAINS_MODELS))
         if experiment.lifecycle_stage == "deleted":
             self.client.restore_experiment(experiment.experiment_id)
         return str(experiment.experiment_id)

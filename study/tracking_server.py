@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
+from study.command import command
 from study.errors import RecordError, TrackingError
 from study.record import Record
 from study.tracking_address import SERVERS, address_problem
@@ -147,4 +148,4 @@ def reason(error: Exception) -> str:
 
 def catch_up(folder: Path) -> str:
     """The command that brings MLflow up to date with a study folder."""
-    return f"study sync {folder.name} --root {folder.parent}"
+    return command("sync", folder.name, "--root", folder.parent)

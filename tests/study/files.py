@@ -1,11 +1,16 @@
-"""A small study file that is right, and what happens when it is changed."""
+"""A small study file that is right, what happens when it is changed, and finished studies."""
 
 import json
 
 import pytest
+import torch
+from optuna.trial import FixedTrial
 
 from study.check import prepare
 from study.errors import ConfigError
+from study.manifest import manifest
+from study.record import Record, Trial
+from trainables.attempt import Attempt, Outcome
 
 SMALL = {
     "name": "small",
@@ -52,3 +57,28 @@ def refused(folder, *changes, **arguments):
     with pytest.raises(ConfigError) as caught:
         accepted(folder, *changes, **arguments)
     return caught.value.problems
+
+
+def finished(root, *changes, qualities):
+    """A record whose combinations each have one complete trial, of the given quality."""
+    study = accepted(root, *changes)
+    record = Record.create(root / study.config.name, manifest(study))
+    for combination, quality in zip(study.combinations, qualities, strict=True):
+        label, protocol = combination.label, study.config.protocol
+        lowest = {
+            name: space.choices[0] if hasattr(space, "choices") else space.low
+            for name, space in combination.distributions().items()
+        }
+        configuration = combination.propose(FixedTrial(lowest)).nested()
+        trial = Trial(f"{label}-0000", "search", label, 0, (1, 2), configuration, "random")
+        metrics = {f"val/{protocol.quality_name}": quality, f"bound/{protocol.gap_name}": 0.5}
+        history = [{"epoch": 1, "time": 2.0, "metrics": metrics}]
+        execution = {"threads": 1, "torch": "2"}
+        record.plan(trial)
+        attempt = Attempt.claim(record.trials_folder / trial.key)
+        attempt.save("weights", {"0.weight": torch.ones(2)})
+        attempt.finish(
+            Outcome("complete", "", metrics, [metrics] * 2, history, 1.0, 2.0, execution)
+        )
+        record.publish_finished(trial)
+    return record

@@ -66,7 +66,9 @@ def run(file: Path, *more: str, **environment: str) -> subprocess.CompletedProce
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
-def stop_after(file: Path, results: int, number: signal.Signals) -> subprocess.CompletedProcess[str]:
+def stop_after(
+    file: Path, results: int, number: signal.Signals
+) -> subprocess.CompletedProcess[str]:
     """Launches a study and sends its driver a signal once so many results are published."""
     with started(file) as process:
         until = time.monotonic() + PATIENCE_SECONDS

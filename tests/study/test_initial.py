@@ -76,7 +76,7 @@ def test_groups_and_batches_are_what_every_fold_can_supply(tmp_path, classes, ea
 
 
 def test_groups_of_one_point_come_without_attention(tmp_path):
-    study = study_of(tmp_path, points(tmp_path, 2, 8))
+    study = study_of(tmp_path, points(tmp_path, 8, 3))
     assert study.config.search.training["group_size"] == 1
     assert set(study.config.search.aggregator) == {"mean"}
 
@@ -86,7 +86,7 @@ def test_points_too_few_for_any_study_are_refused(tmp_path):
     with pytest.raises(ConfigError) as caught:
         study_file(source)
     assert str(caught.value) == (
-        f"{source}: too few points: at least two classes need two groups to train on, in every fold"
+        f"{source}: too few points: two classes need two groups on either side of every fold"
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.study.launches import STUDY, published, run, stop_after, write_study
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings(r"ignore:::mlflow\.")]
 TRIALS, CONFIRMATIONS = 16, 2
 COMBINATIONS = ["mlp+max+triplet", "mlp+mean+triplet"]
 
@@ -140,7 +140,8 @@ def test_a_signal_stops_a_study_and_launching_again_continues_it(tmp_path, numbe
     file = write_study(tmp_path)
     stopped = stop_after(file, 3, number)
     assert stopped.returncode == 130
-    assert f"`study launch {file}` continues" in stopped.stderr
+    assert f"-m study launch {file} --root" in stopped.stderr
+    assert "continues" in stopped.stderr
     assert len(published(file)) < TRIALS
     assert {run.info.status for run in runs(file)}.isdisjoint({"RUNNING", "SCHEDULED"})
     assert run(file).returncode == 0

@@ -1,0 +1,49 @@
+"""Losses and aggregators are graphs without a break; shape checks, which break them, stay away."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import torch
+from tests.trainables.variants import name_of, variants
+from trainables import catalogue
+from trainables.contracts import EncodedStep, LabelledEmbeddings
+
+WIDTH = 6
+torch.manual_seed(0)
+mask = torch.tensor([[True, True, False], [True, False, True], [True] * 3, [False, False, True]])
+
+
+def leaf(*shape):
+    return torch.randn(*shape, requires_grad=True)
+
+
+def check(component, inputs, leaves, name):
+    compiled = torch.compile(component, fullgraph=True, backend="aot_eager")
+    results = [called(*inputs) for called in (component, compiled)]
+    gradients = [torch.autograd.grad(result.square().sum(), leaves) for result in results]
+    torch.testing.assert_close(*results)
+    torch.testing.assert_close(*gradients)
+    torch.compiler.reset()
+    print(name)
+
+
+for variant in variants("aggregator"):
+    embeddings = leaf(4, 3, WIDTH)
+    aggregator = catalogue.load("aggregator", variant[0])(WIDTH, **variant[1])
+    check(aggregator, [embeddings, mask], [embeddings], name_of(variant))
+for variant in variants("loss"):
+    if variant[1]["level"] == "groups":
+        embeddings, second = leaf(8, WIDTH), leaf(8, WIDTH)
+        groups = LabelledEmbeddings(embeddings, torch.arange(8) // 2, second)
+        step = EncodedStep(groups, groups, torch.zeros_like(mask, dtype=torch.int64), mask)
+        leaves = [embeddings, second] if variant[1].get("positives") == "views" else [embeddings]
+        check(catalogue.load("loss", variant[0])(**variant[1]), [step], leaves, name_of(variant))
+"""
+
+
+def test_losses_and_aggregators_compile_into_one_graph_and_compute_the_same():
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    compiled = done.stdout.split()
+    assert {"mean", "attention", "triplet-groups-hard-all"} <= set(compiled)

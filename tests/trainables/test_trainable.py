@@ -1,0 +1,186 @@
+"""Packs on a real Ray cluster of this machine; the trainable itself runs in the test's process."""
+
+import os
+import tempfile
+from dataclasses import asdict
+from uuid import uuid4
+
+import pytest
+
+from tests.trainables.trials import RULES, study_of, task_of
+from trainables.attempt import Attempt, numbers
+from trainables.trainable import PackTrainable, StopList
+from trainables.training import TrialRun
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+
+    with tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as folder:  # sockets need short paths
+        ray.init(
+            address="local",
+            num_cpus=2,
+            include_dashboard=False,
+            log_to_driver=False,
+            _temp_dir=folder,
+        )
+        yield ray
+        ray.shutdown()
+
+
+@pytest.fixture
+def stop_list(cluster):
+    """A named stop list and its name."""
+    name = f"stop-list-{uuid4()}"
+    actor = cluster.remote(StopList).options(name=name, num_cpus=0).remote()
+    yield cluster, actor, name
+    cluster.kill(actor)
+
+
+@pytest.fixture
+def config(stop_list, tmp_path):
+    """Makes the configuration of a pack of the trials with these keys."""
+
+    def configure(*keys, **training):
+        tasks = [asdict(task_of(key, **training)) for key in keys]
+        return {"tasks": tasks, "folder": str(tmp_path), "stop_list": stop_list[2]}
+
+    return configure
+
+
+@pytest.fixture
+def pack(cluster):
+    """Starts a pack the way Tune does: with the shared things from the object store."""
+    from ray import tune
+
+    trainable = tune.with_parameters(PackTrainable, study=study_of(), rules=RULES, threads=1)
+    started = []
+
+    def start(config):
+        started.append(trainable(config))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.stop()
+
+
+def to_the_end(pack):
+    results = [pack.train()]
+    while not results[-1]["done"]:
+        results.append(pack.train())
+    return results
+
+
+def outcome_of(folder, key):
+    return Attempt.finished(folder / key).outcome()
+
+
+@pytest.fixture(scope="module")
+def alone():
+    run = TrialRun(task_of(), study_of(), RULES)
+    return run.run()
+
+
+def test_a_pack_steps_its_trials_in_lock_step_to_their_ends(pack, config, alone, tmp_path):
+    results = to_the_end(pack(config("a", "b")))
+    assert [{m["epoch"] for m in r["members"].values()} for r in results] == [{2}, {4}, {5}]
+    finished = [{m["is_finished"] for m in r["members"].values()} for r in results]
+    assert finished == [{0}, {0}, {1}]
+    for key in ("a", "b"):
+        assert outcome_of(tmp_path, key).metrics == alone.metrics
+
+
+def test_reports_are_numbers(pack, config):
+    for result in to_the_end(pack(config("a", "b"))):
+        for key in ("a", "b"):
+            report = result["members"][key]
+            assert set(report) == {"epoch", "quality", "is_finished"}
+            assert all(type(value) in (int, float) for value in report.values())
+
+
+def test_a_stop_order_ends_one_trial_as_pruned_and_the_other_goes_on(
+    pack, config, stop_list, alone, tmp_path
+):
+    ray, actor, _ = stop_list
+    running = pack(config("a", "b"))
+    first = running.train()
+    ray.get(actor.stop.remote({"a": "pruned after epoch 2"}))
+    assert running.train()["members"]["a"]["is_finished"] == 1
+    assert set(to_the_end(running)[-1]["members"]) == {"b"}
+    pruned = outcome_of(tmp_path, "a")
+    assert (pruned.state, pruned.reason) == ("pruned", "pruned after epoch 2")
+    assert [validation["epoch"] for validation in pruned.history] == [2]
+    assert pruned.metrics["val/map_at_r.size2"] == first["members"]["a"]["quality"]
+    assert outcome_of(tmp_path, "b").metrics == alone.metrics
+
+
+def test_a_failing_trial_leaves_the_rest_of_its_pack_alone(pack, config, alone, tmp_path):
+    both = config("b")
+    both["tasks"] += config("a", learning_rate=1e38)["tasks"]
+    to_the_end(pack(both))
+    assert outcome_of(tmp_path, "a").reason == "the loss became nan in epoch 1"
+    assert outcome_of(tmp_path, "b").metrics == alone.metrics
+
+
+def test_a_pack_of_finished_trials_reports_them_once_and_is_done(pack, config):
+    to_the_end(pack(config("a")))
+    (only,) = to_the_end(pack(config("a")))
+    assert only["members"]["a"]["is_finished"] == 1
+
+
+def test_a_process_takes_the_next_pack_as_if_it_were_new(pack, config, alone, tmp_path):
+    reused = pack(config("a", learning_rate=0.5))
+    to_the_end(reused)
+    assert reused.reset(config("b"))
+    to_the_end(reused)
+    assert outcome_of(tmp_path, "b").metrics == alone.metrics
+
+
+def test_a_process_that_is_given_another_pack_saves_the_one_it_had(pack, config, alone, tmp_path):
+    reused = pack(config("a"))
+    reused.train()
+    reused.reset(config("b"))
+    assert (tmp_path / "a" / "attempt-1" / "checkpoint.pt").exists()
+    to_the_end(pack(config("a")))
+    assert outcome_of(tmp_path, "a").metrics == alone.metrics
+    assert sorted(numbers(tmp_path / "a")) == [1, 2]
+
+
+def test_an_interrupted_pack_saves_its_trials_and_a_later_one_finishes_them(
+    pack, config, stop_list, alone, tmp_path
+):
+    ray, actor, name = stop_list
+    interrupted = pack(config("a"))
+    interrupted.train()
+    ray.get(actor.interrupt.remote())
+    assert interrupted.train()["done"]
+    assert Attempt.finished(tmp_path / "a") is None
+    calm_name = f"{name}-calm"
+    calm = ray.remote(StopList).options(name=calm_name, num_cpus=0).remote()
+    to_the_end(pack({**config("a"), "stop_list": calm_name}))
+    ray.kill(calm)
+    assert outcome_of(tmp_path, "a").metrics == alone.metrics
+
+
+def test_a_pack_runs_in_a_process_of_the_cluster(cluster, config, alone, tmp_path):
+    from ray import tune
+
+    trainable = tune.with_parameters(PackTrainable, study=study_of(), rules=RULES, threads=1)
+    actor = cluster.remote(trainable).options(num_cpus=1).remote(config("a"))
+    while not cluster.get(actor.train.remote())["done"]:
+        pass
+    cluster.kill(actor)
+    assert outcome_of(tmp_path, "a").metrics == pytest.approx(alone.metrics)
+
+
+def test_orders_are_those_of_the_keys_asked_for():
+    stop_list = StopList()
+    stop_list.stop({"a": "slow", "b": "poor"})
+    assert stop_list.orders(["b", "c"]) == ({"b": "poor"}, False)
+    stop_list.interrupt()
+    assert stop_list.orders([]) == ({}, True)
