@@ -191,7 +191,7 @@ def components(as_json: bool) -> None:
 def main() -> None:
     """Runs the command line; a user's mistake is one message and exit code 2."""
     try:
-        code: Any = cli(standalone_mode=False)
+        code: Any = cli(prog_name="study", standalone_mode=False)
     except StudyError as error:
         click.echo(str(error), err=True)
         code = USER_MISTAKE

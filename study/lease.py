@@ -75,10 +75,10 @@ def is_held(folder: Path) -> bool:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        holder: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError):
+        holder = json.loads(path.read_text())
+        return {"host": str(holder["host"]), **{n: int(holder[n]) for n in ("process", "counter")}}
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return holder
 
 
 def _is_alive(holder: dict[str, Any], path: Path) -> bool:

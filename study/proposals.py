@@ -106,7 +106,7 @@ class Proposals:
             return False
         self._reported[key] = epoch
         self._asked[key].report(quality, epoch)
-        return self._asked[key].should_prune()
+        return bool(self._asked[key].should_prune())
 
     def tell(self, result: Result) -> None:
         """Tells how a trial ended."""

@@ -68,20 +68,23 @@ class Attempt:
     @classmethod
     def finished(cls, trial_folder: Path) -> "Attempt | None":
         """The newest attempt that came to its end, or None."""
-        for number in sorted(numbers(trial_folder), reverse=True):
-            if (trial_folder / f"attempt-{number}" / "outcome.json").exists():
-                return cls(trial_folder, number)
-        return None
+        attempts = (cls(trial_folder, number) for number in sorted(numbers(trial_folder))[::-1])
+        return next((attempt for attempt in attempts if attempt.outcome()), None)
 
     @property
     def folder(self) -> Path:
         """Where this attempt writes."""
         return self.trial_folder / f"attempt-{self.number}"
 
+    @property
+    def checkpoint_path(self) -> Path:
+        """Where this attempt keeps its newest checkpoint."""
+        return self.folder / "checkpoint.pt"
+
     def checkpoint(self) -> dict[str, Any] | None:
         """The newest checkpoint of any attempt so far, or None; tensors and plain values only."""
         for number in sorted(numbers(self.trial_folder), reverse=True):
-            path = self.trial_folder / f"attempt-{number}" / "checkpoint.pt"
+            path = Attempt(self.trial_folder, number).checkpoint_path
             if number <= self.number and path.exists():
                 state: dict[str, Any] = torch.load(path, weights_only=True)
                 return state
@@ -91,7 +94,7 @@ class Attempt:
         """Replaces this attempt's checkpoint."""
         unfinished = self.folder / "checkpoint.tmp"
         torch.save(state, unfinished)
-        unfinished.replace(self.folder / "checkpoint.pt")
+        unfinished.replace(self.checkpoint_path)
 
     def save(self, name: str, content: Mapping[str, Tensor] | pa.Table) -> None:
         """Writes tensors to ``name.safetensors``, or a table to ``name.parquet``."""
@@ -113,7 +116,8 @@ class Attempt:
         unfinished = self.folder / "outcome.tmp"
         unfinished.write_text(json.dumps(asdict(outcome)))
         unfinished.replace(self.folder / "outcome.json")
-        (self.folder / "checkpoint.pt").unlink(missing_ok=True)
+        for number in range(1, self.number + 1):
+            Attempt(self.trial_folder, number).checkpoint_path.unlink(missing_ok=True)
 
 
 def numbers(trial_folder: Path) -> list[int]:

@@ -87,15 +87,8 @@ def point_set(
     """A checked point set in canonical form, so that equal data have equal digests.
 
     Class names are sorted and unused ones dropped; natural groups are numbered from 0 by first
-    appearance. The arrays become read-only.
-
-    Args:
-        points: ``[n, features]`` float32, or images ``[n, channels, height, width]`` uint8.
-        labels: ``[n]`` index into ``classes``.
-        classes: distinct class names, in any order.
-        source: where the points come from, as a user would name it.
-        groups: ``[n]`` natural group of each point, or None.
-        is_test: ``[n]`` whether the official split holds a point out for the test, or None.
+    appearance. The arrays become read-only. Arguments are as the fields of :class:`PointSet`, with
+    the class names in any order.
 
     Raises:
         DataError: if there are no points, only one class, numbers that are not finite, or a natural

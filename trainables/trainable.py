@@ -52,14 +52,16 @@ class PackTrainable(tune.Trainable):
         self._study: StudyData = shared["study"]
         self._rules: Rules = shared["rules"]
         self._trials: dict[str, RecordedTrial] = {}
-        self._start(config)
+        self._pack, self._steps = config, 0
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.cleanup()
-        self._start(new_config)
+        self._pack, self._steps = new_config, 0
         return True
 
     def step(self) -> dict[str, Any]:
+        if self._steps == 0:
+            self._start(self._pack)
         active = {key: trial for key, trial in self._trials.items() if trial.outcome is None}
         orders: Any = self._stop_list.orders.remote(list(active))
         stopped, is_interrupted = ray.get(orders)
@@ -91,8 +93,8 @@ class PackTrainable(tune.Trainable):
         """Nothing to load: every start continues from the newest checkpoint of each trial."""
 
     def _start(self, config: dict[str, Any]) -> None:
+        """Claims the trials. Not in ``setup``: Tune also sets up actors that it never steps."""
         self._stop_list = ray.get_actor(config["stop_list"])
-        self._steps = 0
         tasks = [TrialTask(**task) for task in config["tasks"]]
         folder = Path(config["folder"])
         self._trials = {t.key: RecordedTrial(t, self._study, self._rules, folder) for t in tasks}

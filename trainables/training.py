@@ -4,6 +4,7 @@ In a notebook: ``TrialRun(task, study, rules).run()`` gives the outcome of a con
 """
 
 import time
+from copy import deepcopy
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal, final
@@ -148,7 +149,9 @@ class TrialRun:
         return {"members": members, "history": self._history, "started": self._started}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continues where :meth:`state` was taken."""
+        """Continues where :meth:`state` was taken; leaves ``state`` as it is."""
+        # The optimiser would go on working in the very tensors it is given.
+        state = deepcopy(state)
         self._history, self._started = state["history"], state["started"]
         for member, of_member in zip(self._members, state["members"], strict=True):
             member.restore(of_member)

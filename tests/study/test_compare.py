@@ -4,7 +4,6 @@ from study.compare import compare
 from study.errors import RecordError
 from tests.study.files import finished
 
-
 TWO = "search.aggregator.max: {}"
 
 

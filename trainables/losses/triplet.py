@@ -70,8 +70,7 @@ class TripletLoss(Loss):
         furthest = apart.masked_fill(~positive, 0).amax(1)
         nearest = apart.masked_fill(~negative, torch.inf).amin(1)
         exists = positive.any(1) & negative.any(1)
-        # An anchor without negatives is infinitely far from them: it must not reach the gradient.
-        hinges = relu(furthest - nearest.masked_fill(~exists, 0) + self.margin) * exists
+        hinges = relu(furthest - nearest + self.margin) * exists
         return hinges.sum(), (hinges > 0).sum(), exists.sum()
 
     def _counted(
