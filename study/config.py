@@ -149,7 +149,7 @@ class TrackingSection(_Section):
     """Where MLflow keeps the projection of the record."""
 
     uri: str | None = Field(
-        default=None, description="tracking address; by default SQLite in the study"
+        default=None, description="tracking address; by default SQLite beside the study"
     )
 
 

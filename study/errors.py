@@ -3,7 +3,7 @@
 StudyError
 ├── ConfigError        the study file, or a configuration file
 ├── RecordError        the study folder: missing, changed, in use
-└── TrackingError      a tracking address that cannot be one
+└── TrackingError      a tracking address that cannot be one, or where nobody answers a sync
 """
 
 from pathlib import Path
@@ -43,7 +43,7 @@ class RecordError(StudyError):
 
 @final
 class TrackingError(StudyError):
-    """A tracking address that MLflow could never reach."""
+    """A tracking address that MLflow could never reach, or where nobody answers now."""
 
 
 def _printable(text: str) -> str:

@@ -65,11 +65,13 @@ def open_record(study: Study, folder: Path) -> Record:
 
 def _run(study: Study, record: Record, console: Console) -> None:
     concurrent = cluster.concurrent_packs(study.config.budget)
+    journal = open_journal(record.folder / "optuna.journal")
+    proposals = [Proposals(study.config, part, journal) for part in study.combinations]
+    # First of all: this publishes what a lost driver had finished, for all below to count.
+    unfinished = [trial for proposal in proposals for trial in proposal.resume(record)]
     tally = Tally(study.planned_trials, study.config.protocol.quality_name)
     for result in record.results():
         tally.add(result)
-    journal = open_journal(record.folder / "optuna.journal")
-    proposals = [Proposals(study.config, part, journal) for part in study.combinations]
     with Tracker(record) as tracker, Progress(tally, console) as progress:
 
         def observe(result: Result) -> None:
@@ -77,8 +79,14 @@ def _run(study: Study, record: Record, console: Console) -> None:
             tracker.notify(result)
 
         name = f"stop-list-{uuid4()}"
-        stop_list = ray.remote(StopList).options(name=name, num_cpus=0).remote()
-        conductor = Conductor(study.config, record, proposals, stop_list, observe)
+        conductor = Conductor(
+            record,
+            proposals,
+            unfinished=unfinished,
+            stop_list=ray.remote(StopList).options(name=name, num_cpus=0).remote(),
+            observer=observe,
+            concurrent=concurrent,
+        )
         shared = {"stop_list": name, "folder": str(record.trials_folder.absolute())}
         searcher = PackSearcher(conductor, shared, concurrent)
         with _interruptible(conductor, console):

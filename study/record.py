@@ -5,6 +5,7 @@
     study.json                 configuration, digests, versions
     optuna.journal             one Optuna study per combination
     lease.json                 which driver is at work
+    tracking                   identity of the study in MLflow, and the lock of its one writer
     trials/KEY/trial.json      what was planned
     trials/KEY/attempt-N/      what a worker left: see ``trainables.recorded``
     trials/KEY/result.json     what counts: the outcome of one attempt, published by the driver

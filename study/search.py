@@ -11,7 +11,6 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from study import confirmation
-from study.config import StudyConfig
 from study.proposals import Proposals
 from study.record import Record, Result, Trial
 from trainables.attempt import Outcome
@@ -27,25 +26,31 @@ class Conductor:
     run again, whenever the driver dies.
 
     Args:
-        config: the study.
-        record: its folder.
+        record: of the study.
         proposals: one per combination.
+        unfinished: trials that an earlier driver left, see :meth:`Proposals.resume`.
         stop_list: handle of the actor that ends single trials of a pack.
         observer: hears of every published result.
+        concurrent: packs at once.
     """
 
     def __init__(
         self,
-        config: StudyConfig,
         record: Record,
         proposals: list[Proposals],
+        *,
+        unfinished: list[Trial],
         stop_list: Any,
         observer: Observer,
+        concurrent: int,
     ) -> None:
-        self._config, self._record, self._observer = config, record, observer
+        self._config, self._record, self._observer = record.config, record, observer
+        self._concurrent = concurrent
         self._proposals = {proposal.label: proposal for proposal in proposals}
         self._stop_list = stop_list
-        self._waiting = {label: deque(p.resume(record)) for label, p in self._proposals.items()}
+        self._waiting: dict[str, deque[Trial]] = {label: deque() for label in self._proposals}
+        for trial in unfinished:
+            self._waiting[trial.combination].append(trial)
         self._unconfirmed = set(self._proposals)
         self._confirmations: deque[Trial] = deque()
         self._packs: dict[str, dict[str, Trial]] = {}
@@ -111,7 +116,9 @@ class Conductor:
             for label, proposal in self._proposals.items()
         }
         label = max(missing, key=lambda name: missing[name])
-        size = min(self._config.budget.pack, missing[label])
+        # Towards the end packs shrink, so that all processes end at about the same time.
+        share = -(sum(missing.values()) // -self._concurrent)
+        size = min(self._config.budget.pack, missing[label], share)
         return [self._next_trial(label) for _ in range(size)]
 
     def _next_trial(self, label: str) -> Trial:

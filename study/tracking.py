@@ -92,10 +92,6 @@ class Tracker:
             self._end(identity)
 
     def _end(self, identity: str) -> None:
-        # What a lost driver had left was published, without a word, as this one took over.
-        for result in self._record.results():
-            if result.trial.key not in self._results:
-                self._take(result)
         try:
             mirror = self._round(identity)
             _close(mirror, self._record, list(self._results.values()))
