@@ -2,19 +2,25 @@
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
+# Ray's own 15 lets every other process on the machine go before the training.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 import ray
 
 from study.config import BudgetSection
 from study.errors import ConfigError
+
+CONNECT_SECONDS = 5
 
 
 @contextmanager
@@ -22,9 +28,10 @@ def connected(address: str | None) -> Iterator[None]:
     """Connects to the cluster at ``address``, or starts one for the time being.
 
     Raises:
-        ConfigError: if no cluster answers at the address.
+        ConfigError: if no cluster answers at the address, or none can be started.
     """
     try:
+        _knock(address or "")
         ray.init(
             address=address or "local",
             include_dashboard=False if address is None else None,
@@ -32,12 +39,21 @@ def connected(address: str | None) -> Iterator[None]:
             logging_level=logging.ERROR,
             configure_logging=True,
         )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ConfigError(f"--address {address}", [f"no Ray cluster answers: {error}"]) from error
+    except (OSError, ValueError, RuntimeError) as error:
+        place = f"--address {address}" if address else "Ray"
+        problem = "no Ray cluster answers" if address else "cannot be started here"
+        raise ConfigError(place, [f"{problem}: {error}"]) from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Connects to ``host:port`` once; Ray would try for minutes if nobody answers."""
+    place = urlsplit(f"//{address.removeprefix('ray://')}")
+    if place.hostname and place.port:
+        socket.create_connection((place.hostname, place.port), CONNECT_SECONDS).close()
 
 
 def concurrent_packs(budget: BudgetSection) -> int:

@@ -21,7 +21,7 @@ from study.lease import Lease
 from study.manifest import changes, manifest
 from study.progress import Progress, Tally
 from study.proposals import Proposals, open_journal
-from study.record import Record, Result
+from study.record import Record, Result, Trial
 from study.search import Conductor, PackScheduler, PackSearcher
 from study.tracking import Tracker
 from trainables.trainable import PackTrainable, StopList
@@ -42,8 +42,14 @@ def launch(study: Study, root: Path, address: str | None, console: Console) -> R
         KeyboardInterrupt: if a signal stopped it; launching again continues.
     """
     record = open_record(study, root / study.config.name)
-    with Lease(record.folder), cluster.connected(address):
-        _run(study, record, console)
+    with Lease(record.folder):
+        journal = open_journal(record.folder / "optuna.journal")
+        proposals = [Proposals(study.config, part, journal) for part in study.combinations]
+        # This publishes what a lost driver had finished, for all below to count.
+        unfinished = [trial for proposal in proposals for trial in proposal.resume(record)]
+        # The tracker first: it gets ready while the cluster starts.
+        with Tracker(record) as tracker, cluster.connected(address):
+            _run(study, record, proposals, unfinished, tracker, console)
     return record
 
 
@@ -63,36 +69,38 @@ def open_record(study: Study, folder: Path) -> Record:
     return Record.create(folder, wanted)
 
 
-def _run(study: Study, record: Record, console: Console) -> None:
+def _run(
+    study: Study,
+    record: Record,
+    proposals: list[Proposals],
+    unfinished: list[Trial],
+    tracker: Tracker,
+    console: Console,
+) -> None:
     concurrent = cluster.concurrent_packs(study.config.budget)
-    journal = open_journal(record.folder / "optuna.journal")
-    proposals = [Proposals(study.config, part, journal) for part in study.combinations]
-    # First of all: this publishes what a lost driver had finished, for all below to count.
-    unfinished = [trial for proposal in proposals for trial in proposal.resume(record)]
     tally = Tally(study.planned_trials, study.config.protocol.quality_name)
     for result in record.results():
         tally.add(result)
-    with Tracker(record) as tracker, Progress(tally, console) as progress:
 
-        def observe(result: Result) -> None:
-            tally.add(result)
-            tracker.notify(result)
+    def observe(result: Result) -> None:
+        tally.add(result)
+        tracker.notify(result)
 
-        name = f"stop-list-{uuid4()}"
-        conductor = Conductor(
-            record,
-            proposals,
-            unfinished=unfinished,
-            stop_list=ray.remote(StopList).options(name=name, num_cpus=0).remote(),
-            observer=observe,
-            concurrent=concurrent,
-        )
-        shared = {"stop_list": name, "folder": str(record.trials_folder.absolute())}
-        searcher = PackSearcher(conductor, shared, concurrent)
-        with _interruptible(conductor, console):
-            _fit(study, record, conductor, searcher, _Shown(conductor, tally, progress))
-        if conductor.is_interrupted:
-            raise KeyboardInterrupt
+    name = f"stop-list-{uuid4()}"
+    conductor = Conductor(
+        record,
+        proposals,
+        unfinished=unfinished,
+        stop_list=ray.remote(StopList).options(name=name, num_cpus=0).remote(),
+        observer=observe,
+        concurrent=concurrent,
+    )
+    shared = {"stop_list": name, "folder": str(record.trials_folder.absolute())}
+    searcher = PackSearcher(conductor, shared, concurrent)
+    with Progress(tally, console) as progress, _interruptible(conductor, console):
+        _fit(study, record, conductor, searcher, _Shown(conductor, tally, progress))
+    if conductor.is_interrupted:
+        raise KeyboardInterrupt
 
 
 def _fit(

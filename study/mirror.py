@@ -76,20 +76,19 @@ class Mirror:
             files: folder of the attempt that counts; None for the study's own run.
         """
         known = self._runs.get(projection.key)
+        is_new = known is None
         if known is None:
             known = self._runs[projection.key] = self._create(projection)
         if known.digest == projection.digest:
             return
-        self._log_values(known.run_id, projection)
-        is_new = not known.digest
-        if is_new:
+        if not known.digest:
             self._log_data(known.run_id, projection.tags.get("phase", "study"))
-        if files is None and (is_new or projection.ended is not None):
+        if files is None and (not known.digest or projection.ended is not None):
             self._log_manifest(known.run_id)
         if files and projection.tags["state"] == "complete":
             self._log_products(known.run_id, files)
         self._set_status(known, projection)
-        self.client.set_tag(known.run_id, "study.digest", projection.digest)
+        self._log_values(known.run_id, projection, {} if is_new else projection.tags)
         known.digest = projection.digest
 
     def _open_experiment(self, location: str | None) -> str:
@@ -102,7 +101,7 @@ class Mirror:
         return str(experiment.experiment_id)
 
     def _create(self, projection: Projection) -> _Known:
-        tags = {"study.id": self.identity, "study.key": projection.key}
+        tags = {**projection.tags, "study.id": self.identity, "study.key": projection.key}
         if projection.below:
             tags["mlflow.parentRunId"] = self.run_id(projection.below)
         if self._record.manifest.get("revision"):
@@ -111,17 +110,21 @@ class Mirror:
         run = self.client.create_run(self.experiment, projection.started, tags, projection.key)
         return _known(run)
 
-    def _log_values(self, run_id: str, projection: Projection) -> None:
+    def _log_values(self, run_id: str, projection: Projection, tags: dict[str, str]) -> None:
+        """Logs values and tags in as few calls as MLflow takes, the digest in the last of them."""
         metrics = [Metric(*point) for point in projection.points]
         parameters = [Param(name, value) for name, value in projection.parameters.items()]
-        tags = [RunTag(name, value) for name, value in projection.tags.items()]
-        for batch in zip_longest(
+        named = [RunTag(name, value) for name, value in tags.items()]
+        *others, last = zip_longest(
             _batches(metrics, METRICS_AT_ONCE),
             _batches(parameters, OTHERS_AT_ONCE),
-            _batches(tags, OTHERS_AT_ONCE),
+            _batches(named, OTHERS_AT_ONCE - 1),
             fillvalue=(),
-        ):
+        )
+        for batch in others:
             self.client.log_batch(run_id, *batch, synchronous=True)
+        digest = RunTag("study.digest", projection.digest)
+        self.client.log_batch(run_id, last[0], last[1], [*last[2], digest], synchronous=True)
 
     def _log_data(self, run_id: str, phase: str) -> None:
         """Names the data by its digest; no point of it leaves the machine."""
@@ -175,4 +178,4 @@ def _known(run: Run) -> _Known:
 
 
 def _batches(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]
+    return [items[start : start + size] for start in range(0, len(items), size)] or [()]

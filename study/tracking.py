@@ -26,7 +26,7 @@ from study.tracking_server import (
 if TYPE_CHECKING:
     from study.mirror import Mirror
 
-ROUND_SECONDS = 1.0
+ROUND_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 60.0
 PATIENCE_SECONDS = 60.0
 

@@ -1,0 +1,361 @@
+"""The conductor with a real record, a real journal and a real stop list, and Ray Tune around it."""
+
+import shutil
+import tempfile
+from uuid import uuid4
+
+import pytest
+import ray
+from optuna.trial import TrialState
+from ray import cloudpickle
+from ray.tune import Callback
+
+from study.launch import _fit
+from study.manifest import manifest
+from study.proposals import Proposals, open_journal
+from study.record import Record
+from study.search import Conductor, PackScheduler, PackSearcher
+from tests.study.files import accepted
+from trainables.attempt import Attempt, Outcome
+from trainables.trainable import StopList
+from trainables.training import TrialTask
+
+pytestmark = pytest.mark.ray
+MEAN, MAX = "linear+mean+triplet", "linear+max+triplet"
+TWO = "search.aggregator.max: {}"
+ONE_EACH = ["budget.trials_per_combination: 1", "budget.pack: 1"]
+FINISHED = {"epoch": 1, "quality": 0.5, "is_finished": 1}
+
+
+def validated(quality, epoch=1):
+    """What a pack reports of a trial that goes on."""
+    return {"epoch": epoch, "quality": quality, "is_finished": 0}
+
+
+class Driver:
+    """What a driver has of a study; made again, it is the next driver, after the first was lost."""
+
+    def __init__(self, folder, stop_list, *changes, concurrent=1):
+        self.study = accepted(folder, *changes)
+        self.record = Record.create(folder / "small", manifest(self.study))
+        journal = open_journal(folder / "small" / "optuna.journal")
+        parts = self.study.combinations
+        self.proposals = {p.label: Proposals(self.study.config, p, journal) for p in parts}
+        self.observed = []
+        self.conductor = Conductor(
+            self.record,
+            list(self.proposals.values()),
+            unfinished=[t for p in self.proposals.values() for t in p.resume(self.record)],
+            stop_list=stop_list,
+            observer=self.observed.append,
+            concurrent=concurrent,
+        )
+
+    def leave(self, trial, state="complete", reason="", quality=0.5):
+        """Leaves what a worker leaves of a finished trial."""
+        found = {"val/map_at_r.size2": quality} if state == "complete" else {}
+        attempt = Attempt.claim(self.record.trials_folder / trial.key)
+        attempt.finish(Outcome(state, reason, found, [], [], 1.0, 2.0))
+
+    def run(self, pack, trials, **outcome):
+        """Lets the trials of a pack finish, each of them reported, and then the pack end."""
+        for trial in trials:
+            self.leave(trial, **outcome)
+            self.conductor.report(pack, {trial.key: FINISHED})
+        self.conductor.end(pack)
+
+    def run_next(self, pack, **outcome):
+        trials = self.conductor.next_pack(pack)
+        self.run(pack, trials, **outcome)
+        return [trial.key for trial in trials]
+
+    def told(self, label=MEAN):
+        return [trial.state for trial in self.frozen(label)]
+
+    def frozen(self, label=MEAN):
+        return self.proposals[label]._study.get_trials(deepcopy=False)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    # Not under pytest's folder: Ray's socket names would become longer than the kernel allows.
+    temporary = tempfile.mkdtemp(prefix="gs-", dir="/tmp")
+    ray.init(
+        address="local",
+        num_cpus=1,
+        include_dashboard=False,
+        log_to_driver=False,
+        _temp_dir=temporary,
+    )
+    yield
+    ray.shutdown()
+    shutil.rmtree(temporary, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def shared_stop_list(cluster):
+    """A stop list that no pack reads, so that orders may stay on it."""
+    return ray.remote(StopList).options(num_cpus=0).remote()
+
+
+@pytest.fixture
+def stop_list(cluster):
+    """A stop list of one test, and its name."""
+    name = f"stop-list-{uuid4()}"
+    actor = ray.remote(StopList).options(name=name, num_cpus=0).remote()
+    yield actor, name
+    ray.kill(actor)
+
+
+@pytest.fixture
+def driver(shared_stop_list, tmp_path):
+    """Starts a driver on the folder of the test."""
+
+    def start(*changes, stop_list=shared_stop_list, concurrent=1):
+        return Driver(tmp_path, stop_list, *changes, concurrent=concurrent)
+
+    return start
+
+
+def test_packs_take_turns_among_combinations_that_are_equally_far(driver):
+    study = driver(TWO, "budget.trials_per_combination: 4", "budget.pack: 2")
+    packs = [study.conductor.next_pack(str(number)) for number in range(4)]
+    assert [[t.combination for t in pack] for pack in packs] == 2 * [2 * [MEAN], 2 * [MAX]]
+    assert len({trial.key for pack in packs for trial in pack}) == 8
+    assert study.conductor.running == 8
+
+
+def test_a_combination_that_was_added_later_catches_up(driver):
+    driver("budget.trials_per_combination: 4", "budget.pack: 2").run_next("first")
+    study = driver(TWO, "budget.trials_per_combination: 4", "budget.pack: 2")
+    packs = [study.conductor.next_pack(str(number)) for number in range(3)]
+    assert [pack[0].combination for pack in packs] == [MAX, MEAN, MAX]
+
+
+def test_trials_that_a_lost_driver_left_come_before_new_ones(driver):
+    left = driver("budget.pack: 2").conductor.next_pack("first")
+    study = driver("budget.pack: 3")
+    pack = study.conductor.next_pack("second")
+    assert pack[:2] == left
+    assert [trial.number for trial in pack] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("concurrent", "sizes"), [(1, [4, 4]), (2, [4, 2, 1, 1]), (3, [3, 2, 1, 1, 1]), (8, [1] * 8)]
+)
+def test_packs_shrink_towards_the_end_so_that_all_processes_have_work(driver, concurrent, sizes):
+    study = driver("budget.trials_per_combination: 8", "budget.pack: 4", concurrent=concurrent)
+    packs = [study.conductor.next_pack(str(number)) for number in range(len(sizes) + 1)]
+    assert [len(pack) for pack in packs] == [*sizes, 0]
+
+
+def test_every_trial_that_is_handed_out_is_planned_in_the_record(driver):
+    study = driver()
+    assert study.conductor.next_pack("pack") == study.record.trials()
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "told"),
+    [
+        ("complete", "", TrialState.COMPLETE),
+        ("pruned", "pruned after epoch 1", TrialState.PRUNED),
+        ("failed", "the loss became nan", TrialState.FAIL),
+    ],
+)
+def test_a_finished_trial_is_published_told_and_observed(driver, state, reason, told):
+    study = driver(*ONE_EACH)
+    (trial,) = study.conductor.next_pack("pack")
+    study.run("pack", [trial], state=state, reason=reason)
+    (result,) = study.record.results()
+    assert (result.trial, result.attempt) == (trial, 1)
+    assert (result.outcome.state, result.outcome.reason) == (state, reason)
+    assert study.told() == [told]
+    assert study.observed == [result]
+    assert study.conductor.running == 0
+
+
+def test_optuna_is_not_told_of_a_trial_that_could_not_be_published(driver):
+    study = driver(*ONE_EACH)
+    (trial,) = study.conductor.next_pack("pack")
+    shutil.rmtree(study.record.trials_folder / trial.key)
+    with pytest.raises(FileNotFoundError):
+        study.conductor.report("pack", {trial.key: FINISHED})
+    assert study.told() == [TrialState.RUNNING]
+    assert study.observed == []
+
+
+def test_a_trial_that_a_restarted_pack_reports_again_is_published_once(driver):
+    study = driver("budget.pack: 2")
+    first, second = study.conductor.next_pack("pack")
+    study.leave(first)
+    for _ in range(2):
+        study.conductor.report("pack", {first.key: FINISHED, second.key: validated(0.5)})
+    assert [result.trial for result in study.observed] == [first]
+    assert study.conductor.running == 1
+
+
+def test_trials_fail_with_the_reason_when_the_process_of_their_pack_died(driver):
+    study = driver("budget.trials_per_combination: 2", "budget.pack: 2")
+    done, lost = study.conductor.next_pack("pack")
+    study.leave(done)
+    study.conductor.report("pack", {done.key: FINISHED, lost.key: validated(0.5)})
+    study.conductor.end("pack")
+    outcome = study.record.result(lost.key).outcome
+    assert (outcome.state, outcome.reason) == ("failed", "its process died")
+    assert study.told() == [TrialState.COMPLETE, TrialState.FAIL]
+    assert [result.trial for result in study.observed] == [done, lost]
+
+
+def test_a_trial_whose_process_died_before_its_last_report_counts_as_it_ended(driver):
+    study = driver(*ONE_EACH)
+    (trial,) = study.conductor.next_pack("pack")
+    study.leave(trial, quality=0.75)
+    study.conductor.end("pack")
+    assert study.record.result(trial.key).outcome.state == "complete"
+    assert study.frozen()[0].value == 0.75
+
+
+def test_a_pruned_trial_is_put_on_the_stop_list_with_its_reason_and_the_rest_goes_on(
+    driver, shared_stop_list
+):
+    study = driver("budget.trials_per_combination: 8", "budget.pack: 2")
+    before = study.conductor.next_pack("before")
+    study.conductor.report("before", {trial.key: validated(0.8, epoch=3) for trial in before})
+    study.run("before", before)
+    good, poor = study.conductor.next_pack("pack")
+    members = {good.key: validated(0.9, epoch=3), poor.key: validated(0.1, epoch=3)}
+    study.conductor.report("pack", members)
+    orders = shared_stop_list.orders.remote([trial.key for trial in (*before, good, poor)])
+    assert ray.get(orders) == ({poor.key: "pruned after epoch 3"}, False)
+    assert study.record.result(poor.key) is None  # until its worker has ended it
+
+
+def test_confirmations_come_once_the_search_of_their_combination_has_ended(driver):
+    study = driver("budget.trials_per_combination: 2", "budget.pack: 1", concurrent=2)
+    worse, better = (study.conductor.next_pack(pack) for pack in ("a", "b"))
+    study.run("a", worse, quality=0.25)
+    assert study.conductor.next_pack("c") == []
+    assert not study.conductor.is_finished
+    study.run("b", better, quality=0.75)
+    assert study.run_next("c", state="failed", reason="a reason") == [f"{MEAN}-0001-confirm-1"]
+    assert study.conductor.next_pack("d") == []
+    assert study.conductor.is_finished
+    assert study.told() == 2 * [TrialState.COMPLETE]
+
+
+def test_confirmations_of_one_combination_do_not_wait_for_another(driver):
+    study = driver(TWO, *ONE_EACH, concurrent=2)
+    first, second = (study.conductor.next_pack(pack) for pack in ("a", "b"))
+    study.run("a", first)
+    (confirmation,) = study.conductor.next_pack("c")
+    assert (confirmation.phase, confirmation.combination) == ("confirmation", MEAN)
+    study.run("b", second)
+    assert study.conductor.next_pack("d")[0].combination == MAX
+
+
+def test_the_next_driver_runs_only_confirmations_that_are_missing(driver):
+    changes = [*ONE_EACH, "protocol.confirmation: {seeds: 3}"]
+    first = driver(*changes)
+    found = [first.run_next(pack) for pack in ("a", "b")]
+    first.conductor.next_pack("c")
+    again = driver(*changes)
+    missing = [again.run_next(pack) for pack in ("d", "e")]
+    assert found == [[f"{MEAN}-0000"], [f"{MEAN}-0000-confirm-1"]]
+    assert missing == [[f"{MEAN}-0000-confirm-2"], [f"{MEAN}-0000-confirm-3"]]
+    assert again.conductor.next_pack("f") == []
+    assert again.conductor.is_finished
+
+
+def test_nothing_is_confirmed_where_nothing_is_complete(driver):
+    study = driver(*ONE_EACH)
+    study.run_next("a", state="failed", reason="a reason")
+    assert study.conductor.next_pack("b") == []
+    assert study.conductor.is_finished
+
+
+def test_a_pruner_never_hears_of_confirmations(driver):
+    study = driver(*ONE_EACH)
+    study.run_next("a")
+    (confirmation,) = study.conductor.next_pack("b")
+    study.conductor.report("b", {confirmation.key: validated(0.1)})
+    assert [trial.intermediate_values for trial in study.frozen()] == [{}]
+
+
+def test_an_interrupted_conductor_asks_packs_to_stop_and_leaves_their_trials_unfinished(
+    driver, stop_list
+):
+    actor, _ = stop_list
+    study = driver("budget.pack: 2", stop_list=actor)
+    done, left = study.conductor.next_pack("pack")
+    study.leave(done)
+    study.conductor.is_interrupted = True
+    study.conductor.report("pack", {done.key: FINISHED, left.key: validated(0.5)})
+    assert ray.get(actor.orders.remote([left.key])) == ({}, True)
+    study.conductor.end("pack")
+    assert [result.trial for result in study.record.results()] == [done]
+    assert study.told() == [TrialState.COMPLETE, TrialState.RUNNING]
+    assert study.conductor.is_finished
+    assert driver("budget.pack: 1").conductor.next_pack("again") == [left]
+
+
+def test_tune_is_given_the_tasks_of_a_pack_and_what_all_packs_share(driver):
+    study = driver("budget.pack: 2")
+    configuration = PackSearcher(study.conductor, {"folder": "there"}, 1).suggest("pack")
+    assert configuration["folder"] == "there"
+    tasks = [TrialTask(**task) for task in configuration["tasks"]]
+    assert tasks == [trial.task() for trial in study.record.trials()]
+
+
+def test_tune_waits_while_as_many_packs_run_as_shall_run_at_once(driver):
+    searcher = PackSearcher(driver("budget.pack: 1").conductor, {}, 2)
+    assert [searcher.suggest(pack) is None for pack in "abc"] == [False, False, True]
+    searcher.on_trial_complete("a")
+    assert searcher.suggest("c")
+
+
+def test_tune_waits_while_only_running_trials_can_bring_work_and_ends_after_them(driver):
+    study = driver(*ONE_EACH)
+    searcher = PackSearcher(study.conductor, {}, 4)
+    for pack, waiting in ("ab", "cd"):
+        (task,) = searcher.suggest(pack)["tasks"]
+        assert searcher.suggest(waiting) is None
+        study.leave(study.record.trial(task["key"]))
+        searcher.on_trial_complete(pack)
+    assert [result.trial.phase for result in study.observed] == ["search", "confirmation"]
+    assert searcher.suggest("e") == PackSearcher.FINISHED
+
+
+def test_tune_is_given_nothing_more_after_an_interrupt(driver):
+    study = driver()
+    searcher = PackSearcher(study.conductor, {}, 4)
+    searcher.suggest("a")
+    study.conductor.is_interrupted = True
+    assert searcher.suggest("b") == PackSearcher.FINISHED
+    searcher.on_trial_complete("a", error=True)
+    assert study.observed == []
+
+
+def test_every_epoch_of_every_trial_of_a_pack_reaches_optuna_through_tune(driver, stop_list):
+    actor, name = stop_list
+    changes = ["search.training.epochs: 3", "budget.trials_per_combination: 2", "budget.pack: 2"]
+    study = driver(*changes, stop_list=actor)
+    shared = {"stop_list": name, "folder": str(study.record.trials_folder)}
+    searcher = PackSearcher(study.conductor, shared, 1)
+    _fit(study.study, study.record, study.conductor, searcher, Callback())
+    assert study.told() == 2 * [TrialState.COMPLETE]
+    assert [result.trial.phase for result in study.observed] == ["search"] * 2 + ["confirmation"]
+    for frozen in study.frozen():
+        outcome = study.record.result(f"{MEAN}-{frozen.number:04d}").outcome
+        *before, last = [h["metrics"]["val/map_at_r.size2"] for h in outcome.history]
+        assert frozen.intermediate_values == dict(enumerate(before, 1))
+        assert frozen.value == last
+
+
+def test_everything_that_tune_pickles_is_harmless(driver):
+    study = driver()
+    study.conductor.next_pack("pack")
+    given = [study.conductor, PackSearcher(study.conductor, {}, 1), PackScheduler(study.conductor)]
+    copies = [cloudpickle.loads(cloudpickle.dumps(each)) for each in given]
+    assert vars(copies[0]) == {}
+    assert [vars(copy._conductor) for copy in copies[1:]] == [{}, {}]
+    assert study.conductor.running == len(study.record.trials())
