@@ -20,7 +20,7 @@ def same_again() -> str:
 
 def _program() -> list[str]:
     called = sys.argv[0]
-    if Path(called).name == "__main__.py":
+    if Path(called).parts[-2:] == (NAME, "__main__.py"):
         return [sys.executable, "-m", NAME]
     # From a virtual environment that is not active, `study` alone would not be found.
     if Path(called).name == NAME and shutil.which(NAME) != called:

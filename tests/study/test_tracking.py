@@ -135,16 +135,6 @@ def test_runs_that_a_killed_driver_left_are_taken_up(tmp_path):
     }
 
 
-def test_results_that_nobody_told_of_are_found_at_the_end(tmp_path):
-    from study.tracking import Tracker
-
-    record = finished_studies.copy(tmp_path, phase="search")
-    with Tracker(record):
-        for result in finished_studies.results(record):
-            finished_studies.publish(record, result)
-    assert len(runs(database(record))) == ALL
-
-
 def test_a_server_that_is_down_costs_one_warning_and_sync_catches_up(tmp_path, caplog):
     from study.tracking import sync
 

@@ -1,0 +1,140 @@
+"""What an export of a real study holds; how folders are replaced stands with the file's tests."""
+
+import pytest
+from safetensors.numpy import load_file
+
+from tests.study import finished_studies
+
+NAMES = ["mlp+mean+triplet", "mlp+attention+triplet"]
+CONFIRMED = {name: f"{name}-0001-confirm-1" for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    """A study whose confirmations are still to come, and its export."""
+    return exported(tmp_path_factory.mktemp("searched"), phase="search")
+
+
+@pytest.fixture(scope="module")
+def confirmed(tmp_path_factory):
+    """A finished study and its export."""
+    return exported(tmp_path_factory.mktemp("confirmed"))
+
+
+def exported(root, **which):
+    from study.export import export
+
+    record = finished_studies.copy(root, **which)
+    export(record, root / "export")
+    return record, root / "export"
+
+
+def quality(record, key, name):
+    return record.result(key).outcome.metrics[name]
+
+
+def best(record):
+    """The combination whose second trial, the only complete one, is best."""
+    return max(NAMES, key=lambda name: quality(record, f"{name}-0001", "val/map_at_r.size3"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_configuration_is_that_of_the_best_complete_trial_with_all_its_figures(confirmed, name):
+    from study.exported import load
+
+    record, folder = confirmed
+    content = load(folder / name / "configuration.yaml")
+    found = record.result(f"{name}-0001")
+    assert content.configuration == found.trial.configuration
+    for run, key in [(content.search, f"{name}-0001"), (content.confirmation, CONFIRMED[name])]:
+        result = record.result(key)
+        assert (run.key, run.seeds) == (key, result.trial.seeds)
+        assert (run.metrics, run.execution) == (result.outcome.metrics, result.outcome.execution)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_are_those_of_the_confirmation(confirmed, name):
+    record, folder = confirmed
+    files = record.files(record.result(CONFIRMED[name]))
+    written = (folder / name / "weights.safetensors").read_bytes()
+    assert written == (files / "weights.safetensors").read_bytes()
+
+
+def test_weights_of_an_unconfirmed_trial_hold_one_member_for_each_fold(searched):
+    _, folder = searched
+    weights = load_file(folder / NAMES[0] / "weights.safetensors")
+    assert {name.split(".")[0] for name in weights} == {"0", "1"}
+
+
+def test_best_is_the_best_combination_and_a_copy_of_it(confirmed):
+    record, folder = confirmed
+    for file in ("configuration.yaml", "card.md", "weights.safetensors"):
+        original = folder / best(record) / file
+        assert (folder / "best" / file).read_bytes() == original.read_bytes()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_tells_the_test_figure_first_and_how_far_it_can_be_trusted(confirmed, name):
+    record, folder = confirmed
+    tested = quality(record, CONFIRMED[name], "test/map_at_r.size3")
+    validated = quality(record, f"{name}-0001", "val/map_at_r.size3")
+    card = (folder / name / "card.md").read_text().splitlines()
+    assert card[0] == f"# {name}, from study tiny"
+    assert card[2] == (
+        f"Test map_at_r.size3 {tested:.4f}: one confirmation on a fresh seed, test points read "
+        f"once; validation map_at_r.size3 {validated:.4f} (mean over folds, best of the search, "
+        "hence optimistic)."
+    )
+    assert f"| `test/map_at_r.size3` | {tested:.6g} |" in card
+    assert not any("train/loss" in line or "`val/map_at_r.size1`" in line for line in card)
+
+
+def test_a_card_says_when_nothing_was_confirmed(searched):
+    record, folder = searched
+    validated = quality(record, f"{NAMES[0]}-0001", "val/map_at_r.size3")
+    card = (folder / NAMES[0] / "card.md").read_text()
+    assert card.splitlines()[2] == (
+        f"Not confirmed on the test points; validation map_at_r.size3 {validated:.4f} (mean over "
+        "folds, best of the search)."
+    )
+    assert "one member for each fold" in card
+    assert "test/" not in card
+
+
+def test_a_failed_confirmation_is_as_none(tmp_path):
+    from dataclasses import replace
+
+    from study.export import confirmed as confirmation_of
+    from study.export import export
+    from study.exported import load
+
+    record = finished_studies.copy(tmp_path)
+    result = record.result(CONFIRMED[NAMES[0]])
+    failed = replace(result.outcome, state="failed", reason="its process died", metrics={})
+    record.publish(result.trial, result.attempt, failed)
+    assert confirmation_of(record.results(), record.result(f"{NAMES[0]}-0001")) is None
+    export(record, tmp_path / "export")
+    assert load(tmp_path / "export" / NAMES[0] / "configuration.yaml").confirmation is None
+    assert load(tmp_path / "export" / NAMES[1] / "configuration.yaml").confirmation is not None
+
+
+def test_a_combination_that_is_no_longer_complete_leaves_no_folder_behind(tmp_path):
+    from study.export import export
+
+    record, folder = exported(tmp_path)
+    (record.trials_folder / f"{NAMES[0]}-0001" / "result.json").unlink()
+    assert [path.name for path in export(record, folder)] == [NAMES[1], "best"]
+    assert {path.name for path in folder.iterdir()} == {NAMES[1], "best"}
+    assert {path.name for path in tmp_path.iterdir()} == {"tiny", "export", "mlflow.db"}
+
+
+def test_a_study_of_early_ends_only_has_nothing_to_export_and_keeps_its_export(tmp_path):
+    from study.errors import RecordError
+    from study.export import export
+
+    record, folder = exported(tmp_path)
+    for name in NAMES:
+        (record.trials_folder / f"{name}-0001" / "result.json").unlink()
+    with pytest.raises(RecordError, match="has no complete trial; nothing can be exported"):
+        export(record, folder)
+    assert (folder / "best" / "weights.safetensors").exists()

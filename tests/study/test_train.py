@@ -1,0 +1,142 @@
+"""An exported configuration, trained again in this process, against the figures of its study."""
+
+import numpy as np
+import pytest
+
+from tests.study import finished_studies
+
+NAMES = ["mlp+mean+triplet", "mlp+attention+triplet"]
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    """Training sets the number of threads of its process."""
+    import torch
+
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    from study.export import export
+
+    root = tmp_path_factory.mktemp("trained")
+    export(finished_studies.copy(root), root / "export")
+    return root / "export"
+
+
+@pytest.fixture(scope="module")
+def unconfirmed(tmp_path_factory):
+    from study.export import export
+
+    root = tmp_path_factory.mktemp("unconfirmed")
+    export(finished_studies.copy(root, phase="search"), root / "export")
+    return root / "export" / "best" / "configuration.yaml"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("phase", "prefix"), [("search", "val/"), ("confirmation", "test/")])
+def test_training_again_gives_every_recorded_figure_to_the_last_bit(folder, name, phase, prefix):
+    from study.exported import load
+    from study.train import train
+
+    path = folder / name / "configuration.yaml"
+    repetition = train(path, phase)
+    assert repetition.recorded == load(path).run(phase).metrics
+    assert repetition.metrics == repetition.recorded
+    assert repetition.differing == []
+    assert {f"{prefix}map_at_r.size3", f"{prefix}auc.points", "bound/t4_gap.size1"} <= set(
+        repetition.metrics
+    )
+    count = len(repetition.metrics)
+    assert repetition.text.endswith(f"{count} of {count} metrics equal the recorded ones exactly")
+
+
+def test_the_command_compares_and_its_exit_code_says_whether_all_are_equal(folder, called):
+    path = folder / "best" / "configuration.yaml"
+    code, out, _ = called("train", path)
+    assert code == 0
+    assert "recorded" not in out.splitlines()[0]
+    text = path.read_text()
+    changed = path.with_name("changed.yaml")
+    changed.write_text(text.replace("learning_rate: 0.003", "learning_rate: 0.004"))
+    code, out, _ = called("train", changed)
+    assert code == 1
+    assert ", recorded 0." in out
+    changed.unlink()
+
+
+@pytest.fixture
+def called(monkeypatch, capsys):
+    """Calls ``study`` in this process; returns exit code, output and errors."""
+    import sys
+
+    from study.cli import main
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["study", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return ended.value.code or 0, printed.out, printed.err
+
+    return call
+
+
+def test_figures_that_differ_or_are_missing_are_shown_beside_each_other():
+    from study.train import Repetition
+
+    repetition = Repetition({"a": 1.0, "b": 2.0, "d": 4.0}, {"a": 1.0, "b": 2.5, "c": 3.0})
+    assert repetition.differing == ["b", "c", "d"]
+    assert repetition.text.splitlines() == [
+        "a: 1.0",
+        "b: 2.0, recorded 2.5",
+        "c: None, recorded 3.0",
+        "d: 4.0, recorded None",
+        "1 of 4 metrics equal the recorded ones exactly",
+    ]
+
+
+def test_points_that_have_moved_may_be_named(folder, tmp_path):
+    from study.train import train
+    from trainables.data import digits, write_parquet
+
+    moved = tmp_path / "moved.parquet"
+    write_parquet(digits(), moved)
+    assert train(folder / "best" / "configuration.yaml", "search", str(moved)).differing == []
+
+
+def test_other_points_are_refused(folder, tmp_path):
+    from study.errors import ConfigError
+    from study.train import train
+    from trainables.data import digits, point_set, write_parquet
+
+    known, other = digits(), tmp_path / "other.parquet"
+    points = np.array(known.points)
+    points[0, 0] += 1
+    write_parquet(point_set(points, known.labels, known.classes, "other"), other)
+    with pytest.raises(ConfigError) as caught:
+        train(folder / "best" / "configuration.yaml", "search", str(other))
+    assert caught.value.problems == [
+        f"digests.data: {other} is not the data of the study; name it with --data"
+    ]
+
+
+def test_points_that_are_not_there_are_told(folder):
+    from study.errors import ConfigError
+    from study.train import train
+
+    with pytest.raises(ConfigError) as caught:
+        train(folder / "best" / "configuration.yaml", "search", "gone.parquet")
+    assert caught.value.problems == ["data.source: gone.parquet: there is no such file"]
+
+
+def test_a_confirmation_that_never_was_cannot_be_repeated(unconfirmed):
+    from study.errors import ConfigError
+    from study.train import train
+
+    with pytest.raises(ConfigError) as caught:
+        train(unconfirmed, "confirmation")
+    assert caught.value.problems == ["confirmation: there is none; train without --confirm"]
