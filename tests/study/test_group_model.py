@@ -13,7 +13,6 @@ from tests.study import finished_studies, mlflow_contents
 from tests.study.mlflow_contents import database, models, runs
 
 pytestmark = [
-    pytest.mark.filterwarnings(r"ignore:::mlflow\."),
     # MLflow adds the code of a model to the path when it loads one.
     pytest.mark.usefixtures("path"),
 ]

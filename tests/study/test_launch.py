@@ -11,7 +11,7 @@ import pytest
 
 from tests.study.launches import STUDY, published, run, stop_after, write_study
 
-pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings(r"ignore:::mlflow\.")]
+pytestmark = pytest.mark.ray
 TRIALS, CONFIRMATIONS = 16, 2
 COMBINATIONS = ["mlp+max+triplet", "mlp+mean+triplet"]
 

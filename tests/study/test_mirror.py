@@ -6,7 +6,6 @@ from tests.study import finished_studies
 from tests.study.finished_studies import CONFIRMATIONS, TRIALS
 from tests.study.mlflow_contents import artifacts, database, history, runs
 
-pytestmark = pytest.mark.filterwarnings(r"ignore:::mlflow\.")
 SEARCHED = "mlp+mean+triplet-0001"
 PRUNED = "mlp+mean+triplet-0000"
 CONFIRMED = f"{SEARCHED}-confirm-1"

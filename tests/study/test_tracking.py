@@ -10,7 +10,6 @@ from tests.study import finished_studies, mlflow_contents
 from tests.study.finished_studies import COMBINATIONS, CONFIRMATIONS, TRIALS
 from tests.study.mlflow_contents import artifacts, database, runs
 
-pytestmark = pytest.mark.filterwarnings(r"ignore:::mlflow\.")
 SEARCHED = "mlp+mean+triplet-0001"
 PRUNED = "mlp+mean+triplet-0000"
 CONFIRMED = f"{SEARCHED}-confirm-1"
