@@ -6,7 +6,6 @@ import pytest
 from analysis.tables import SCHEMAS, StudyTables, table
 from tests.analysis.studies import metric, pair, tables_of, trial
 
-
 ROWS = {
     "trials": [trial()],
     "parameters": [{"key": "a", "name": "loss.triplet.margin", "value": "0.5"}],

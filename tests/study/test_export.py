@@ -1,8 +1,14 @@
 """What an export of a real study holds; how folders are replaced stands with the file's tests."""
 
+from dataclasses import replace
+
 import pytest
 from safetensors.numpy import load_file
 
+from study.errors import RecordError
+from study.export import confirmed as confirmation_of
+from study.export import export
+from study.exported import load
 from tests.study import finished_studies
 
 NAMES = ["mlp+mean+triplet", "mlp+attention+triplet"]
@@ -22,8 +28,6 @@ def confirmed(tmp_path_factory):
 
 
 def exported(root, **which):
-    from study.export import export
-
     record = finished_studies.copy(root, **which)
     export(record, root / "export")
     return record, root / "export"
@@ -40,8 +44,6 @@ def best(record):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_configuration_is_that_of_the_best_complete_trial_with_all_its_figures(confirmed, name):
-    from study.exported import load
-
     record, folder = confirmed
     content = load(folder / name / "configuration.yaml")
     found = record.result(f"{name}-0001")
@@ -102,12 +104,6 @@ def test_a_card_says_when_nothing_was_confirmed(searched):
 
 
 def test_a_failed_confirmation_is_as_none(tmp_path):
-    from dataclasses import replace
-
-    from study.export import confirmed as confirmation_of
-    from study.export import export
-    from study.exported import load
-
     record = finished_studies.copy(tmp_path)
     result = record.result(CONFIRMED[NAMES[0]])
     failed = replace(result.outcome, state="failed", reason="its process died", metrics={})
@@ -119,8 +115,6 @@ def test_a_failed_confirmation_is_as_none(tmp_path):
 
 
 def test_a_combination_that_is_no_longer_complete_leaves_no_folder_behind(tmp_path):
-    from study.export import export
-
     record, folder = exported(tmp_path)
     (record.trials_folder / f"{NAMES[0]}-0001" / "result.json").unlink()
     assert [path.name for path in export(record, folder)] == [NAMES[1], "best"]
@@ -129,9 +123,6 @@ def test_a_combination_that_is_no_longer_complete_leaves_no_folder_behind(tmp_pa
 
 
 def test_a_study_of_early_ends_only_has_nothing_to_export_and_keeps_its_export(tmp_path):
-    from study.errors import RecordError
-    from study.export import export
-
     record, folder = exported(tmp_path)
     for name in NAMES:
         (record.trials_folder / f"{name}-0001" / "result.json").unlink()

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from study.finish import REASONS_SHOWN, finish, status
 from tests.study import finished_studies
 
 NAMES = ["mlp+attention+triplet", "mlp+mean+triplet"]
@@ -16,8 +17,6 @@ FIRST = "mlp+mean+triplet-0001"
 @pytest.fixture(scope="module")
 def closed(tmp_path_factory):
     """A finished study and its closing lines."""
-    from study.finish import finish
-
     record = finished_studies.copy(tmp_path_factory.mktemp("closed"))
     return record, finish(record)
 
@@ -87,16 +86,12 @@ def test_a_study_without_failures_counts_none(closed):
 
 
 def test_a_tracking_address_is_told_without_its_password(tmp_path):
-    from study.finish import finish
-
     uri = "http://someone:secret@localhost:5000"
     text = finish(finished_studies.copy(tmp_path, uri, phase="nothing")).text
     assert text.splitlines()[-1] == "MLflow   http://localhost:5000"
 
 
 def test_a_study_in_which_every_trial_failed_is_reported_and_not_exported(tmp_path):
-    from study.finish import finish
-
     record = finished_studies.copy(tmp_path)
     for result in record.results():
         failed = replace(result.outcome, state="failed", reason="out of memory", metrics={})
@@ -110,8 +105,6 @@ def test_a_study_in_which_every_trial_failed_is_reported_and_not_exported(tmp_pa
 
 
 def test_the_status_of_an_unfinished_study_tells_what_runs_and_what_waits(tmp_path):
-    from study.finish import status
-
     record = finished_studies.copy(tmp_path, phase="search")
     (record.trials_folder / FIRST / "result.json").unlink()
     lines = status(record).splitlines()
@@ -124,15 +117,11 @@ def test_the_status_of_an_unfinished_study_tells_what_runs_and_what_waits(tmp_pa
 
 
 def test_the_status_of_a_study_that_has_not_begun_waits(tmp_path):
-    from study.finish import status
-
     lines = status(finished_studies.copy(tmp_path, phase="nothing")).splitlines()
     assert lines[0].startswith("study tiny: 4 trials: 4 waiting; ")
 
 
 def test_a_driver_at_work_is_told(tmp_path):
-    from study.finish import status
-
     record = finished_studies.copy(tmp_path, phase="search")
     holder = {"host": socket.gethostname(), "process": os.getppid(), "counter": 0}
     (record.folder / "lease.json").write_text(json.dumps(holder))
@@ -140,8 +129,6 @@ def test_a_driver_at_work_is_told(tmp_path):
 
 
 def test_failures_are_told_by_reason_most_frequent_first(tmp_path):
-    from study.finish import status
-
     record = finished_studies.copy(tmp_path, phase="search")
     fail(record, 2, reason="the loss became nan in epoch 1")
     fail(record, 3, 4)
@@ -152,8 +139,6 @@ def test_failures_are_told_by_reason_most_frequent_first(tmp_path):
 
 
 def test_of_many_reasons_the_most_frequent_are_shown(tmp_path):
-    from study.finish import REASONS_SHOWN, status
-
     record = finished_studies.copy(tmp_path, phase="search")
     for number in range(2, 12):
         fail(record, number, reason=f"reason {number}")

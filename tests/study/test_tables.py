@@ -7,6 +7,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from analysis.tables import SCHEMAS
+from study.tables import read_tables
 from tests.study import finished_studies
 from tests.study.files import finished
 
@@ -29,8 +31,6 @@ def record(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tables(record):
-    from study.tables import read_tables
-
     return read_tables(record)
 
 
@@ -90,8 +90,6 @@ def test_a_combination_is_told_by_its_parts(tables):
 
 
 def test_only_aggregators_that_stay_in_the_hull_are_covered(tmp_path):
-    from study.tables import read_tables
-
     record = finished(tmp_path, "search.aggregator.max: {}", qualities=[0.5, 0.25])
     trials = read_tables(record).trials.set_index("aggregator")
     assert trials["coverage"].to_dict() == {"mean": "covered", "max": "uncovered"}
@@ -133,9 +131,6 @@ def test_bounds_are_the_rows_that_workers_wrote_for_complete_trials(record, tabl
 
 
 def test_a_study_that_has_not_begun_has_empty_tables_with_all_columns(tmp_path):
-    from analysis.tables import SCHEMAS
-    from study.tables import read_tables
-
     tables = read_tables(finished_studies.copy(tmp_path, phase="nothing"))
     assert tables.planned_trials == 4
     for name, schema in SCHEMAS.items():

@@ -1,9 +1,18 @@
 """An exported configuration, trained again in this process, against the figures of its study."""
 
+import sys
+
 import numpy as np
 import pytest
+import torch
 
+from study.cli import main
+from study.errors import ConfigError
+from study.export import export
+from study.exported import load
+from study.train import Repetition, train
 from tests.study import finished_studies
+from trainables.data import digits, point_set, write_parquet
 
 NAMES = ["mlp+mean+triplet", "mlp+attention+triplet"]
 
@@ -11,8 +20,6 @@ NAMES = ["mlp+mean+triplet", "mlp+attention+triplet"]
 @pytest.fixture(autouse=True)
 def threads():
     """Training sets the number of threads of its process."""
-    import torch
-
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
@@ -20,8 +27,6 @@ def threads():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    from study.export import export
-
     root = tmp_path_factory.mktemp("trained")
     export(finished_studies.copy(root), root / "export")
     return root / "export"
@@ -29,19 +34,28 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def unconfirmed(tmp_path_factory):
-    from study.export import export
-
     root = tmp_path_factory.mktemp("unconfirmed")
     export(finished_studies.copy(root, phase="search"), root / "export")
     return root / "export" / "best" / "configuration.yaml"
 
 
+@pytest.fixture
+def called(monkeypatch, capsys):
+    """Calls ``study`` in this process; returns exit code, output and errors."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["study", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return ended.value.code or 0, printed.out, printed.err
+
+    return call
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("phase", "prefix"), [("search", "val/"), ("confirmation", "test/")])
 def test_training_again_gives_every_recorded_figure_to_the_last_bit(folder, name, phase, prefix):
-    from study.exported import load
-    from study.train import train
-
     path = folder / name / "configuration.yaml"
     repetition = train(path, phase)
     assert repetition.recorded == load(path).run(phase).metrics
@@ -68,26 +82,7 @@ def test_the_command_compares_and_its_exit_code_says_whether_all_are_equal(folde
     changed.unlink()
 
 
-@pytest.fixture
-def called(monkeypatch, capsys):
-    """Calls ``study`` in this process; returns exit code, output and errors."""
-    import sys
-
-    from study.cli import main
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["study", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return ended.value.code or 0, printed.out, printed.err
-
-    return call
-
-
 def test_figures_that_differ_or_are_missing_are_shown_beside_each_other():
-    from study.train import Repetition
-
     repetition = Repetition({"a": 1.0, "b": 2.0, "d": 4.0}, {"a": 1.0, "b": 2.5, "c": 3.0})
     assert repetition.differing == ["b", "c", "d"]
     assert repetition.text.splitlines() == [
@@ -100,19 +95,12 @@ def test_figures_that_differ_or_are_missing_are_shown_beside_each_other():
 
 
 def test_points_that_have_moved_may_be_named(folder, tmp_path):
-    from study.train import train
-    from trainables.data import digits, write_parquet
-
     moved = tmp_path / "moved.parquet"
     write_parquet(digits(), moved)
     assert train(folder / "best" / "configuration.yaml", "search", str(moved)).differing == []
 
 
 def test_other_points_are_refused(folder, tmp_path):
-    from study.errors import ConfigError
-    from study.train import train
-    from trainables.data import digits, point_set, write_parquet
-
     known, other = digits(), tmp_path / "other.parquet"
     points = np.array(known.points)
     points[0, 0] += 1
@@ -125,18 +113,12 @@ def test_other_points_are_refused(folder, tmp_path):
 
 
 def test_points_that_are_not_there_are_told(folder):
-    from study.errors import ConfigError
-    from study.train import train
-
     with pytest.raises(ConfigError) as caught:
         train(folder / "best" / "configuration.yaml", "search", "gone.parquet")
     assert caught.value.problems == ["data.source: gone.parquet: there is no such file"]
 
 
 def test_a_confirmation_that_never_was_cannot_be_repeated(unconfirmed):
-    from study.errors import ConfigError
-    from study.train import train
-
     with pytest.raises(ConfigError) as caught:
         train(unconfirmed, "confirmation")
     assert caught.value.problems == ["confirmation: there is none; train without --confirm"]
