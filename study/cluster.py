@@ -12,6 +12,8 @@ os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
+# The searcher knows how many packs may run; Ray would let processes start one after the other.
+os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "1000000")
 # Ray's own 15 lets every other process on the machine go before the training.
 os.environ.setdefault("RAY_worker_niceness", "0")
 

@@ -24,7 +24,8 @@ from study.proposals import Proposals, open_journal
 from study.record import Record, Result, Trial
 from study.search import Conductor, PackScheduler, PackSearcher
 from study.tracking import Tracker
-from trainables.trainable import PackTrainable, StopList
+from trainables.stop_list import StopList
+from trainables.trainable import PackTrainable
 
 
 def launch(study: Study, root: Path, address: str | None, console: Console) -> Record:

@@ -15,6 +15,8 @@ from study.proposals import Proposals
 from study.record import Record, Result, Trial
 from trainables.attempt import Outcome
 
+LONGEST_START_SECONDS = 10.0
+"""How long packs are kept from ending for one that starts; it may be waiting for resources."""
 Observer = Callable[[Result], None]
 
 
@@ -54,6 +56,7 @@ class Conductor:
         self._unconfirmed = set(self._proposals)
         self._confirmations: deque[Trial] = deque()
         self._packs: dict[str, dict[str, Trial]] = {}
+        self._starting: set[str] = set()
         self.is_interrupted = False
 
     def __getstate__(self) -> dict[str, Any]:
@@ -79,6 +82,8 @@ class Conductor:
         ]
         if trials:
             self._packs[pack] = {trial.key: trial for trial in trials}
+            self._starting.add(pack)
+            ray.get(self._stop_list.hold.remote(LONGEST_START_SECONDS))
         return trials
 
     def report(self, pack: str, members: dict[str, dict[str, float]]) -> None:
@@ -87,6 +92,7 @@ class Conductor:
         The pack waits for this before it steps again, so what is asked of the stop list here is
         done in its very next step.
         """
+        self._has_started(pack)
         if self.is_interrupted:
             ray.get(self._stop_list.interrupt.remote())
         stopped: dict[str, str] = {}
@@ -103,10 +109,18 @@ class Conductor:
 
     def end(self, pack: str) -> None:
         """The pack's process is gone; what it did not finish failed, unless we stopped it."""
+        self._has_started(pack)
         for trial in list(self._packs[pack].values()):
             if not self.is_interrupted:
                 self._finish(pack, trial)
         del self._packs[pack]
+
+    def _has_started(self, pack: str) -> None:
+        """Lets packs end again once none is starting."""
+        if pack in self._starting:
+            self._starting.remove(pack)
+            if not self._starting:
+                ray.get(self._stop_list.hold.remote(0.0))
 
     def _search_pack(self) -> list[Trial]:
         """Trials of the combination that is furthest behind."""

@@ -1,5 +1,6 @@
 """The Ray Tune trainable: one process runs one pack of trials, stepped in lock-step."""
 
+import time
 from pathlib import Path
 from typing import Any, final
 
@@ -10,31 +11,8 @@ from ray import tune
 from trainables.recorded import RecordedTrial
 from trainables.training import Rules, StudyData, TrialTask
 
-
-@final
-class StopList:
-    """Trials that shall end early: a small actor that every pack reads before it steps.
-
-    Tune can only stop a whole pack; this is how one trial of it is stopped.
-    """
-
-    def __init__(self) -> None:
-        self._reasons: dict[str, str] = {}
-        self._is_interrupted = False
-
-    def stop(self, reasons: dict[str, str]) -> None:
-        """Adds trials, by key, with the reason."""
-        self._reasons.update(reasons)
-
-    def interrupt(self) -> None:
-        """Asks every pack to save its trials and end."""
-        self._is_interrupted = True
-
-    def orders(self, keys: list[str]) -> tuple[dict[str, str], bool]:
-        """Which of ``keys`` shall stop, with the reason; and whether all shall save and end."""
-        return {
-            key: self._reasons[key] for key in keys if key in self._reasons
-        }, self._is_interrupted
+HELD_SECONDS = 0.05
+"""How long a pack that is kept from ending waits before it asks again."""
 
 
 @final
@@ -80,7 +58,7 @@ class PackTrainable(tune.Trainable):
             if key in active or self._steps == 0
         }
         self._steps += 1
-        return {"members": reports, "done": all(t.outcome for t in self._trials.values())}
+        return {"members": reports, "done": self._may_end(is_idle=not active)}
 
     def cleanup(self) -> None:
         for trial in self._trials.values():
@@ -91,6 +69,17 @@ class PackTrainable(tune.Trainable):
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing to load: every start continues from the newest checkpoint of each trial."""
+
+    def _may_end(self, is_idle: bool) -> bool:
+        """Whether all trials have ended and no other pack is just starting."""
+        if not all(trial.outcome for trial in self._trials.values()):
+            return False
+        is_held: Any = self._stop_list.is_held.remote()
+        if not ray.get(is_held):
+            return True
+        if is_idle:
+            time.sleep(HELD_SECONDS)
+        return False
 
     def _start(self, config: dict[str, Any]) -> None:
         """Claims the trials. Not in ``setup``: Tune also sets up actors that it never steps."""

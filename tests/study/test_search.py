@@ -17,7 +17,7 @@ from study.record import Record
 from study.search import Conductor, PackScheduler, PackSearcher
 from tests.study.files import accepted
 from trainables.attempt import Attempt, Outcome
-from trainables.trainable import StopList
+from trainables.stop_list import StopList
 from trainables.training import TrialTask
 
 pytestmark = pytest.mark.ray

@@ -9,7 +9,8 @@ import pytest
 
 from tests.trainables.trials import RULES, study_of, task_of
 from trainables.attempt import Attempt, numbers
-from trainables.trainable import PackTrainable, StopList
+from trainables.stop_list import StopList
+from trainables.trainable import PackTrainable
 from trainables.training import TrialRun
 
 pytestmark = pytest.mark.ray

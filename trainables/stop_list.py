@@ -1,0 +1,41 @@
+"""What a driver says to packs while they run; imports nothing heavy, so that it is soon there."""
+
+import time
+from typing import final
+
+
+@final
+class StopList:
+    """Trials that shall end early: a small actor that every pack reads before it steps.
+
+    Tune can only stop a whole pack; this is how one trial of it is stopped. It also keeps packs
+    from ending while others start: Tune would give the process of the one that ends to the one that
+    starts, throw away the process that is just coming up, and run short of processes for good.
+    """
+
+    def __init__(self) -> None:
+        self._reasons: dict[str, str] = {}
+        self._is_interrupted = False
+        self._held_until = 0.0
+
+    def stop(self, reasons: dict[str, str]) -> None:
+        """Adds trials, by key, with the reason."""
+        self._reasons.update(reasons)
+
+    def interrupt(self) -> None:
+        """Asks every pack to save its trials and end."""
+        self._is_interrupted = True
+
+    def hold(self, seconds: float) -> None:
+        """Keeps packs from ending for some seconds, or until they are held for another time."""
+        self._held_until = time.monotonic() + seconds
+
+    def is_held(self) -> bool:
+        """Whether a pack that has nothing left to do must wait before it ends."""
+        return time.monotonic() < self._held_until
+
+    def orders(self, keys: list[str]) -> tuple[dict[str, str], bool]:
+        """Which of ``keys`` shall stop, with the reason; and whether all shall save and end."""
+        return {
+            key: self._reasons[key] for key in keys if key in self._reasons
+        }, self._is_interrupted
