@@ -50,7 +50,7 @@ protocol: {sizes: [1, 2], draws: 2, confirmation: {top: 0}}
 @click.option("--epochs", default=12, show_default=True, help="Of each trial; 12 are about 0.3 s.")
 @click.option("--rounds", default=3, show_default=True)
 @click.option(
-    "--pack", default=4, show_default=True, help="Trials that share a process, ours only."
+    "--pack", default=8, show_default=True, help="Trials that share a process, ours only."
 )
 @click.option("--way", type=click.Choice(WAYS), help="Run this one and print its times as JSON.")
 def command(trials: int, epochs: int, rounds: int, pack: int, way: str | None) -> None:

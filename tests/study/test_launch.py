@@ -2,8 +2,10 @@
 
 import json
 import random
+import shutil
 import signal
 from collections import Counter
+from itertools import accumulate
 from pathlib import Path
 
 import optuna
@@ -12,7 +14,7 @@ import pytest
 from tests.study.launches import STUDY, published, run, stop_after, write_study
 
 pytestmark = pytest.mark.ray
-TRIALS, CONFIRMATIONS = 16, 2
+TRIALS, CONFIRMATIONS, PACK = 16, 2, 2
 COMBINATIONS = ["mlp+max+triplet", "mlp+mean+triplet"]
 
 
@@ -114,15 +116,40 @@ def test_launching_a_finished_study_again_changes_nothing(launched):
     check_whole(file)
 
 
-def test_a_larger_budget_extends_a_study_and_another_change_is_refused(launched, tmp_path):
+def test_two_processes_train_at_the_same_time(launched):
     file, _ = launched
-    changed = write_study(file.parent, STUDY.replace("epochs: 6", "epochs: 7"))
-    refused = run(changed)
-    assert refused.returncode == 2
-    assert "search.training.epochs: was 6, is now 7; give the new study another name" in (
-        refused.stderr
-    )
+    outcomes = [json.loads(path.read_text())["outcome"] for path in published(file)]
+    begun = [(outcome["started"], 1) for outcome in outcomes]
+    ended = [(outcome["ended"], -1) for outcome in outcomes]
+    at_once = list(accumulate(change for _, change in sorted(begun + ended)))
+    assert max(at_once) == 2 * PACK
+    # Nor is a process ever thrown away with the trials it was given.
+    assert not list((folder(file) / "trials").glob("*/attempt-2"))
+
+
+def test_a_change_of_the_study_file_is_refused(launched, tmp_path):
+    file, _ = launched
+    write_study(file.parent, STUDY.replace("epochs: 6", "epochs: 7"))
+    refused = run(file)
     write_study(file.parent)
+    assert refused.returncode == 2
+    assert refused.stderr.endswith(
+        "search.training.epochs: was 6, is now 7; give the new study another name\n"
+    )
+
+
+def test_a_larger_budget_extends_a_study(launched, tmp_path):
+    file, _ = launched
+    shutil.copytree(file.parent / "studies", tmp_path / "studies")
+    larger = write_study(
+        tmp_path, STUDY.replace("trials_per_combination: 8", "trials_per_combination: 9")
+    )
+    before = {path.parent.name: path.read_bytes() for path in published(larger)}
+    assert run(larger).returncode == 0
+    after = {path.parent.name: path.read_bytes() for path in published(larger)}
+    assert before.items() <= after.items()
+    new = {"mlp+max+triplet-0008", "mlp+mean+triplet-0008"}
+    assert {key for key in after.keys() - before.keys() if "confirm" not in key} == new
 
 
 def test_a_killed_driver_loses_nothing(tmp_path):

@@ -185,3 +185,19 @@ def test_orders_are_those_of_the_keys_asked_for():
     assert stop_list.orders(["b", "c"]) == ({"b": "poor"}, False)
     stop_list.interrupt()
     assert stop_list.orders([]) == ({}, True)
+
+
+def test_a_held_pack_waits_with_empty_reports_until_it_may_end(pack, config, stop_list):
+    ray, actor, _ = stop_list
+    ray.get(actor.hold.remote(60.0))
+    held = pack(config("a"))
+    results = [held.train() for _ in range(5)]
+    assert [bool(result["members"]) for result in results] == [True, True, True, False, False]
+    assert not any(result["done"] for result in results)
+    ray.get(actor.hold.remote(0.0))
+    assert held.train()["done"]
+
+
+def test_a_process_that_is_never_stepped_claims_nothing(pack, config, tmp_path):
+    pack(config("a"))
+    assert numbers(tmp_path / "a") == []
