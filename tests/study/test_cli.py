@@ -9,7 +9,7 @@ from importlib.metadata import version
 import pytest
 from click.testing import CliRunner
 
-from study.cli import cli, main
+from study.cli import cli
 from tests.study.files import finished, written
 
 LIMIT_SECONDS = 5
@@ -60,20 +60,6 @@ def root(tmp_path_factory):
     finished(folder, qualities=[0.5])
     finished(folder, "name: other", qualities=[0.75])
     return folder
-
-
-@pytest.fixture
-def called(monkeypatch, capsys):
-    """Calls ``study`` in this process; returns exit code, output and errors."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["study", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return ended.value.code or 0, printed.out, printed.err
-
-    return call
 
 
 def test_every_mistake_of_a_file_is_told_in_seconds_without_an_engine(tmp_path):

@@ -1,12 +1,9 @@
 """An exported configuration, trained again in this process, against the figures of its study."""
 
-import sys
-
 import numpy as np
 import pytest
 import torch
 
-from study.cli import main
 from study.errors import ConfigError
 from study.export import export
 from study.exported import load
@@ -37,20 +34,6 @@ def unconfirmed(tmp_path_factory):
     root = tmp_path_factory.mktemp("unconfirmed")
     export(finished_studies.copy(root, phase="search"), root / "export")
     return root / "export" / "best" / "configuration.yaml"
-
-
-@pytest.fixture
-def called(monkeypatch, capsys):
-    """Calls ``study`` in this process; returns exit code, output and errors."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["study", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return ended.value.code or 0, printed.out, printed.err
-
-    return call
 
 
 @pytest.mark.parametrize("name", NAMES)
