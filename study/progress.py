@@ -8,6 +8,7 @@ from typing import Self, final
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
@@ -101,7 +102,8 @@ class Progress:
         for label, quality in sorted(self._tally.best.items(), key=lambda item: -item[1]):
             table.add_row(label, f"{quality:.4f}")
         bar = ProgressBar(self._tally.planned, self._tally.finished, width=60)
-        return Group(bar, self.line(), table)
+        # A bar alone does not end its line.
+        return Group(Padding(bar), self.line(), table)
 
     def _seconds_left(self) -> float | None:
         done = self._tally.finished - self._finished_before

@@ -144,7 +144,7 @@ def test_a_terminal_shows_the_state_and_the_best_combination_first(clock):
         shown.show()
     text = file.getvalue()
     assert f"best val/{QUALITY}" in text
-    assert "2/8 trials: 2 complete" in text
+    assert "\n2/8 trials: 2 complete" in text
     assert 0 < text.index("0.7500") < text.index("0.2500")
 
 
