@@ -1,5 +1,6 @@
 """What a terminal shows of a study, and what a file that stands in for one gets."""
 
+import re
 from io import StringIO
 from types import SimpleNamespace
 
@@ -144,7 +145,9 @@ def test_a_terminal_shows_the_state_and_the_best_combination_first(clock):
         shown.show()
     text = file.getvalue()
     assert f"best val/{QUALITY}" in text
-    assert "\n2/8 trials: 2 complete" in text
+    assert "\n2/8 trials: 2 complete, 0 pruned, 0 failed" in re.sub(
+        r"\x1b\[[0-9;?]*[A-Za-z]", "", text
+    )
     assert 0 < text.index("0.7500") < text.index("0.2500")
 
 
