@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import socket
 import threading
 import time
 
@@ -137,6 +138,7 @@ def test_a_patient_writer_waits_for_the_first(record):
 
 def test_a_database_that_answers_may_be_used(tmp_path):
     knock(f"sqlite:///{tmp_path}/mlflow.db")
+    assert (tmp_path / "mlflow.db").exists()
 
 
 def test_a_database_that_does_not_answer_is_told_at_once(tmp_path):
@@ -149,7 +151,11 @@ def test_a_database_that_does_not_answer_is_told_at_once(tmp_path):
 
 
 def test_servers_are_not_knocked_at():
-    knock("http://127.0.0.1:9")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.1)
+        knock(f"http://127.0.0.1:{server.getsockname()[1]}")
+        with pytest.raises(TimeoutError):
+            server.accept()
 
 
 @pytest.mark.parametrize(
