@@ -24,7 +24,7 @@ METRICS_AT_ONCE = 800
 OTHERS_AT_ONCE = 100
 RUNS_AT_ONCE = 1000
 TRAINS_MODELS = {"mlflow.experimentKind": "custom_model_development"}
-"""Tells MLflow's pages to open at runs and charts, not at traces of language models."""
+"""What MLflow's pages call an experiment that trains models."""
 PRODUCTS = ("weights.safetensors", "bounds.parquet")
 Item = TypeVar("Item")
 
