@@ -139,9 +139,14 @@ class TrialRun:
             self._judge(loss)
 
     def stop(self, state: State, reason: str) -> None:
-        """Ends the trial before its last epoch, with the metrics it has."""
-        metrics = self._history[-1]["metrics"] if self._history else {}
-        self._end(state, reason, metrics, [])
+        """Ends the trial before its last epoch, judged as it stands.
+
+        Raises:
+            TrainingError: if the embeddings have collapsed.
+        """
+        metrics, member_metrics = self._judged()
+        loss = self._history[-1]["metrics"] if self._history else {}
+        self._end(state, reason, {**loss, **metrics}, member_metrics)
 
     def state(self) -> dict[str, Any]:
         """Everything another process needs to continue here."""
@@ -161,6 +166,12 @@ class TrialRun:
         return quality_at(rules.quality_name, *self._held_out(member), aggregator, rules.protocol)
 
     def _judge(self, loss: float) -> None:
+        metrics, member_metrics = self._judged()
+        self._validated(loss, metrics[f"{self._prefix}/{self._rules.quality_name}"])
+        self._end("complete", "", {"train/loss": loss, **metrics}, member_metrics)
+
+    def _judged(self) -> tuple[dict[str, float], list[dict[str, float]]]:
+        """All metrics of the models as they are: means over the members, and of each member."""
         self.evaluations = [
             evaluate(*self._held_out(member), model.aggregator, self._rules.protocol)
             for member, model in enumerate(self.models)
@@ -170,8 +181,7 @@ class TrialRun:
             name: fmean(of_member[name] for of_member in member_metrics)
             for name in member_metrics[0]
         }
-        self._validated(loss, metrics[f"{self._prefix}/{self._rules.quality_name}"])
-        self._end("complete", "", {"train/loss": loss, **metrics}, member_metrics)
+        return metrics, member_metrics
 
     def _held_out(self, member: int) -> tuple[Tensor, Tensor, Tensor | None]:
         """Embeddings, labels and natural groups of a member's held-out points."""

@@ -98,11 +98,13 @@ def test_progress_comes_as_plain_lines_where_there_is_no_terminal(launched):
 
 def test_every_tracked_trial_has_parameters_and_grouped_metrics(launched):
     file, _ = launched
-    complete = [run for run in runs(file) if run.data.tags.get("state") == "complete"]
-    assert complete
-    for tracked in complete:
+    trials = [run for run in runs(file) if "state" in run.data.tags]
+    assert {run.data.tags["state"] for run in trials} == {"complete", "pruned"}
+    for tracked in trials:
         assert "training.learning_rate" in tracked.data.params
-        assert {name.split("/")[0] for name in tracked.data.metrics} >= {"bound", "train"}
+        quality = "val" if tracked.data.tags["phase"] == "search" else "test"
+        prefixes = {name.split("/")[0] for name in tracked.data.metrics}
+        assert prefixes == {"bound", "train", quality}
         if tracked.data.metrics["bound/covered"]:
             assert tracked.data.metrics["bound/violations"] == 0
 
