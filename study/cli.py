@@ -86,7 +86,7 @@ def status(name: str, root: Path) -> None:
 @click.option("--uri", help="Tracking address, instead of the study's own.")
 def sync(name: str, root: Path, uri: str | None) -> None:
     """Bring MLflow up to date with the record; doing it twice changes nothing."""
-    from study.tracking import sync as synchronise
+    from study.sync import sync as synchronise
 
     click.echo(synchronise(_record(name, root), uri))
 

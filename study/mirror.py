@@ -145,13 +145,14 @@ class Mirror:
         self.client.log_text(run_id, json.dumps(content, indent=2), "study.json")
 
     def _log_products(self, run_id: str, files: Path) -> None:
-        for name in PRODUCTS:
-            self.client.log_artifact(run_id, str(files / name))
         size = self._record.config.protocol.selecting_size
+        picture = gap_picture.draw(gap_picture.pairs(files / "bounds.parquet", size), size)
+        # All in one folder, for one call.
         with TemporaryDirectory() as folder:
-            picture = Path(folder) / "bound_gap.png"
-            gap_picture.draw(gap_picture.pairs(files / "bounds.parquet", size), size).save(picture)
-            self.client.log_artifact(run_id, str(picture))
+            for name in PRODUCTS:
+                (Path(folder) / name).symlink_to((files / name).absolute())
+            picture.save(Path(folder) / "bound_gap.png")
+            self.client.log_artifacts(run_id, folder)
 
     def _set_status(self, known: _Known, projection: Projection) -> None:
         if projection.ended is not None:

@@ -42,7 +42,7 @@ recall_at_1?
   search.encoder.mlpp: no such encoder; did you mean mlp?
   search.encoder.linear.width: low must not exceed high, got 64 > 16
   search.aggregator.attention.hiden: no such option; did you mean hidden?
-  search.loss.triplet.margin: must be above 0, got -1
+  search.loss.triplet.margin: must be at least 0, got -1
   search.training.batch: no such option; choose from classes_per_batch, epochs, group_size, \
 group_size_spread, group_views, groups_per_class, learning_rate, weight_decay
   search.training.epochs: must be an integer, got 100.0

@@ -28,7 +28,7 @@ def path(monkeypatch):
 
 @pytest.fixture(scope="module")
 def record(tmp_path_factory):
-    from study.tracking import sync
+    from study.sync import sync
 
     record = finished_studies.copy(tmp_path_factory.mktemp("modelled"))
     sync(record, None)
@@ -126,7 +126,7 @@ def test_a_model_brings_its_own_code(record, tmp_path):
 
 
 def test_a_better_model_takes_over_and_the_old_one_stays(tmp_path):
-    from study.tracking import sync
+    from study.sync import sync
 
     record = finished_studies.copy(tmp_path)
     sync(record, None)
@@ -144,7 +144,7 @@ def test_a_better_model_takes_over_and_the_old_one_stays(tmp_path):
 
 
 def test_a_model_whose_logging_was_cut_short_is_replaced(tmp_path):
-    from study.tracking import sync
+    from study.sync import sync
     from study.tracking_server import exclusive
 
     record = finished_studies.copy(tmp_path, phase="search")

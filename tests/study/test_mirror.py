@@ -14,7 +14,7 @@ CONFIRMED = f"{SEARCHED}-confirm-1"
 @pytest.fixture(scope="module")
 def record(tmp_path_factory):
     """A whole study, brought to MLflow."""
-    from study.tracking import sync
+    from study.sync import sync
 
     record = finished_studies.copy(tmp_path_factory.mktemp("mirrored"))
     sync(record, None)
@@ -100,7 +100,7 @@ def test_the_study_has_its_counts_its_best_and_its_manifest(record):
 
 
 def test_a_failed_trial_is_failed_with_its_reason(tmp_path):
-    from study.tracking import sync
+    from study.sync import sync
     from trainables.attempt import Outcome
 
     record = finished_studies.copy(tmp_path, phase="search")

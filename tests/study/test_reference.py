@@ -33,7 +33,7 @@ def test_an_option_is_listed_with_range_and_suggestion(content):
     assert content["loss"]["triplet"]["options"]["margin"] == {
         "type": "float",
         "default": 0.2,
-        "above": 0,
+        "at_least": 0,
         "suggested": {"low": 0.05, "high": 0.5, "log": True},
         "description": "in embedding units.",
     }
@@ -57,7 +57,7 @@ def test_the_table_holds_the_same_and_fits_a_terminal_of_80_columns():
         for option in catalogue.options(catalogue.load(slot, name)):
             assert any(line.startswith(f"    {option} = ") for line in lines)
     start = lines.index("loss triplet")
-    margin = lines.index("    margin = 0.2: number, above 0", start)
+    margin = lines.index("    margin = 0.2: number, at least 0", start)
     assert lines[margin + 1 : margin + 3] == [
         "        searched, unless named: 0.05 to 0.5, logarithmic",
         "        in embedding units.",

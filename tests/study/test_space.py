@@ -99,7 +99,7 @@ def test_what_is_wrong_by_itself_is_left_out_and_nothing_else():
     space, problems = search_space(SEARCH | {"loss": loss})
     assert problems == [
         "search.loss.triplet.levl: no such option; did you mean level?",
-        "search.loss.triplet.margin: must be above 0, got -1",
+        "search.loss.triplet.margin: must be at least 0, got -1",
     ]
     spaces = space.combinations[0].loss
     assert not spaces.is_sound

@@ -19,7 +19,7 @@ ALL = 1 + TRIALS + CONFIRMATIONS
 @pytest.fixture(scope="module")
 def synced(tmp_path_factory):
     """A whole study, brought to the default place by one sync."""
-    from study.tracking import sync
+    from study.sync import sync
 
     record = finished_studies.copy(tmp_path_factory.mktemp("synced"))
     return record, sync(record, None)
@@ -45,7 +45,7 @@ def test_sync_says_what_is_held_and_where(synced):
 
 
 def test_syncing_twice_changes_nothing(synced):
-    from study.tracking import sync
+    from study.sync import sync
 
     record, said = synced
     before = mlflow_contents.everything(database(record))
@@ -54,7 +54,7 @@ def test_syncing_twice_changes_nothing(synced):
 
 
 def test_a_run_that_lost_its_digest_is_written_again_and_stays_the_same(synced):
-    from study.tracking import sync
+    from study.sync import sync
 
     record, _ = synced
     uri = database(record)
@@ -135,7 +135,7 @@ def test_runs_that_a_killed_driver_left_are_taken_up(tmp_path):
 
 
 def test_a_server_that_is_down_costs_one_warning_and_sync_catches_up(tmp_path, caplog):
-    from study.tracking import sync
+    from study.sync import sync
 
     port = mlflow_contents.free_port()
     uri = f"http://someone:secret@127.0.0.1:{port}"
@@ -160,7 +160,7 @@ def test_a_server_that_is_down_costs_one_warning_and_sync_catches_up(tmp_path, c
 
 
 def test_two_studies_of_one_name_share_an_experiment_and_no_runs(tmp_path):
-    from study.tracking import sync
+    from study.sync import sync
 
     uri = f"sqlite:///{tmp_path / 'first' / 'mlflow.db'}"
     for root in ("first", "second"):
@@ -172,7 +172,7 @@ def test_two_studies_of_one_name_share_an_experiment_and_no_runs(tmp_path):
 
 def test_only_one_process_writes_a_study(tmp_path):
     from study.errors import RecordError
-    from study.tracking import sync
+    from study.sync import sync
     from study.tracking_server import exclusive
 
     record = finished_studies.copy(tmp_path, phase="nothing")
@@ -182,7 +182,8 @@ def test_only_one_process_writes_a_study(tmp_path):
 
 def test_a_malformed_address_is_an_error(tmp_path):
     from study.errors import TrackingError
-    from study.tracking import Tracker, sync
+    from study.sync import sync
+    from study.tracking import Tracker
 
     record = finished_studies.copy(tmp_path, "htp:/nowhere", phase="nothing")
     with pytest.raises(TrackingError, match="no address MLflow can track to"):
@@ -196,7 +197,7 @@ def test_a_malformed_address_is_an_error(tmp_path):
 )
 def test_syncing_to_nobody_is_an_error_without_secrets(tmp_path, uri):
     from study.errors import TrackingError
-    from study.tracking import sync
+    from study.sync import sync
 
     record = finished_studies.copy(tmp_path, phase="nothing")
     with pytest.raises(TrackingError, match="cannot be written") as caught:
@@ -205,7 +206,7 @@ def test_syncing_to_nobody_is_an_error_without_secrets(tmp_path, uri):
 
 
 def test_the_environment_is_left_as_it_was(synced, monkeypatch):
-    from study.tracking import sync
+    from study.sync import sync
 
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
     before = dict(os.environ)

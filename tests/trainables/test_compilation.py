@@ -46,4 +46,4 @@ def test_losses_and_aggregators_compile_into_one_graph_and_compute_the_same():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     compiled = done.stdout.split()
-    assert {"mean", "attention", "triplet-groups-hard-all"} <= set(compiled)
+    assert {"mean", "attention", "triplet-groups-hard-all-relu-False"} <= set(compiled)

@@ -29,6 +29,9 @@ def losses():
     yield from ((name, {}) for name in catalogue.names("loss"))
     yield "infonce", {"positives": "views"}
     yield "infonce", {"positives": "views", "contrast": "keys"}
+    yield "infonce", {"positives": "views", "contrast": "keys_one_way"}
+    yield "triplet", {"hinge": "softplus"}
+    yield "triplet", {"swap": True}
 
 
 def viewed(loss, options):
@@ -41,7 +44,7 @@ COMBINATIONS = list(combinations())
 
 def name_of(combination):
     encoder, aggregator, (loss, options), views = combination
-    return "-".join([encoder, aggregator, loss, *options.values(), views or "no views"])
+    return "-".join([encoder, aggregator, loss, *map(str, options.values()), views or "no views"])
 
 
 def gradients(combination, unit_length=True):

@@ -9,7 +9,7 @@ from torch.nn.functional import normalize, softplus
 from trainables.contracts import LabelledEmbeddings, Level, Loss, Need, Search, SearchAmong
 
 Positives = Literal["labels", "views"]
-Contrast = Literal["negatives", "others", "keys"]
+Contrast = Literal["negatives", "others", "keys", "keys_one_way"]
 
 
 @final
@@ -24,7 +24,9 @@ class InfonceLoss(Loss):
     - ``others``: all rows but the anchor, other positives included, the mean over the positives of
       an anchor and then over anchors (Khosla et al. 2020, eq. 2);
     - ``keys``: the second views, each first view picking its own among them and each second view
-      among the first (Radford et al. 2021, figure 3).
+      among the first (Radford et al. 2021, figure 3);
+    - ``keys_one_way``: the second views, each first view picking its own among them (He et al.
+      2020, eq. 1, with the other second views as negatives).
 
     Anchors without a positive are left out.
 
@@ -32,7 +34,7 @@ class InfonceLoss(Loss):
         level: which embeddings are compared; ``both`` takes the mean of the two losses.
         temperature: divides the similarities.
         positives: rows of one class (``labels``), or the two views of a row (``views``).
-        contrast: what a positive is compared with; ``keys`` needs views.
+        contrast: what a positive is compared with; ``keys`` and ``keys_one_way`` need views.
     """
 
     temperature: Tensor
@@ -57,7 +59,7 @@ class InfonceLoss(Loss):
     @classmethod
     def check(cls, *, positives: Positives, contrast: Contrast, **others: Any) -> list[str]:
         """Rules across options."""
-        if contrast == "keys" and positives != "views":
+        if contrast in ("keys", "keys_one_way") and positives != "views":
             return ["contrast: keys are second views; use positives: views, or another contrast"]
         return []
 
@@ -65,7 +67,7 @@ class InfonceLoss(Loss):
         if self.positives == "labels":
             return self._contrasted(rows.embeddings, rows.labels)
         assert rows.second is not None
-        if self.contrast == "keys":
+        if self.contrast in ("keys", "keys_one_way"):
             return self._picked(rows.embeddings, rows.second)
         places = torch.arange(len(rows.labels), device=rows.labels.device)
         return self._contrasted(torch.cat([rows.embeddings, rows.second]), places.repeat(2))
@@ -90,8 +92,10 @@ class InfonceLoss(Loss):
         self, first: Float[Tensor, "rows width"], second: Float[Tensor, "rows width"]
     ) -> Float[Tensor, ""]:
         similar = normalize(first, dim=1) @ normalize(second, dim=1).T / self.temperature
-        total = similar.logsumexp(1) + similar.logsumexp(0)
-        return (total / 2 - similar.diagonal()).mean()
+        total = similar.logsumexp(1)
+        if self.contrast == "keys":
+            total = (total + similar.logsumexp(0)) / 2
+        return (total - similar.diagonal()).mean()
 
 
 def _log_sum(

@@ -15,8 +15,9 @@ ORACLE = json.loads((Path(__file__).parents[2] / "oracles" / "infonce.json").rea
 TWO_VIEWS = ["two_view_n5_tau05", "two_view_identical_views_tau007"]
 float64 = partial(torch.tensor, dtype=torch.float64)
 CLOSE = {"rtol": 0, "atol": 1e-9}
+CONTRASTS = ["negatives", "others", "keys", "keys_one_way"]
 LABELLED = [{"contrast": "negatives"}, {"contrast": "others"}]
-VIEWED = [{"positives": "views", "contrast": name} for name in ("negatives", "others", "keys")]
+VIEWED = [{"positives": "views", "contrast": name} for name in CONTRASTS]
 
 
 def name_of(options):
@@ -65,11 +66,10 @@ def naive(embeddings, labels, temperature, contrast):
     return sum(sum(terms) / len(terms) for terms in of_anchors) / max(1, len(of_anchors))
 
 
-def naive_keys(first, second, temperature):
+def naive_keys(first, second, temperature, contrast):
     similar, places = cosines(first, second) / temperature, range(len(first))
-    one_way = [surprise(similar, i, i, places) for i in places]
-    other_way = [surprise(similar.T, i, i, places) for i in places]
-    return sum(one_way + other_way) / (2 * len(first))
+    ways = {"keys": [similar, similar.T], "keys_one_way": [similar]}[contrast]
+    return sum(surprise(way, i, i, places) for way in ways for i in places) / sum(map(len, ways))
 
 
 def test_values_worked_by_hand():
@@ -120,11 +120,13 @@ def test_two_views_and_their_gradients_agree_with_the_oracle(name, contrast):
         torch.testing.assert_close(gradient, float64(outputs[f"grad_{view}"]), **CLOSE)
 
 
+@pytest.mark.parametrize(
+    ("contrast", "key"), [("keys", "infonce_symmetric"), ("keys_one_way", "infonce_query_to_key")]
+)
 @pytest.mark.parametrize("name", TWO_VIEWS)
-def test_picking_among_keys_in_both_directions_agrees_with_the_oracle(name):
-    value, *_ = two_views(name, "keys")
-    expected = ORACLE[name]["outputs"]["infonce_symmetric"]
-    torch.testing.assert_close(value, float64(expected), **CLOSE)
+def test_picking_among_keys_agrees_with_the_oracle(name, contrast, key):
+    value, *_ = two_views(name, contrast)
+    torch.testing.assert_close(value, float64(ORACLE[name]["outputs"][key]), **CLOSE)
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.5, 5.0])
@@ -137,10 +139,14 @@ def test_labelled_rows_follow_the_formula(options, temperature):
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.5, 5.0])
-def test_keys_follow_the_formula(temperature):
+@pytest.mark.parametrize("options", VIEWED[2:], ids=name_of)
+def test_keys_and_their_gradients_follow_the_formula(options, temperature):
     first, labels, second = random_rows()
-    found = compare(first, labels, second, temperature=temperature, **VIEWED[2])
-    torch.testing.assert_close(found, naive_keys(first, second, temperature), **CLOSE)
+    leaves = first.clone().requires_grad_(), second.clone().requires_grad_()
+    expected = naive_keys(*leaves, temperature, options["contrast"])
+    found = value_and_gradients(first, labels, second, temperature=temperature, **options)
+    of_formula = expected.detach(), *torch.autograd.grad(expected, leaves)
+    torch.testing.assert_close(found, of_formula, **CLOSE)
 
 
 @pytest.mark.parametrize(
@@ -233,10 +239,10 @@ def test_positives_come_from_classes_or_from_views(options, need):
 
 
 @pytest.mark.parametrize("positives", ["labels", "views"])
-@pytest.mark.parametrize("contrast", ["negatives", "others", "keys"])
+@pytest.mark.parametrize("contrast", CONTRASTS)
 def test_keys_go_with_views_only(positives, contrast):
     problems = InfonceLoss.check(positives=positives, contrast=contrast, temperature=0.1)
-    refused = contrast == "keys" and positives == "labels"
+    refused = contrast in CONTRASTS[2:] and positives == "labels"
     text = "contrast: keys are second views; use positives: views, or another contrast"
     assert problems == [text] * refused
 

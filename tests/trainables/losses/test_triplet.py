@@ -1,5 +1,7 @@
 import json
+import math
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,14 @@ float64 = partial(torch.tensor, dtype=torch.float64)
 CLOSE = {"rtol": 0, "atol": 1e-9}
 MINING = ["all", "semi_hard", "hard"]
 AVERAGES = ["active", "all"]
+VARIANTS = [
+    dict(zip(("mining", "average", "hinge", "swap"), values, strict=True))
+    for values in product(MINING, AVERAGES, ["relu", "softplus"], [False, True])
+]
+
+
+def name_of(options):
+    return "-".join(map(str, options.values()))
 
 
 def compare(embeddings, labels, **options):
@@ -39,27 +49,28 @@ def oracle(name, **options):
     inputs = ORACLE[name]["inputs"]
     leaf = float64(inputs["embeddings"]).requires_grad_()
     rows = normalize(leaf, dim=1) if inputs["normalize"] else leaf
-    value = compare(rows, inputs["labels"], margin=inputs["margin"], **options)
+    value = compare(rows, inputs["labels"], **{"margin": inputs["margin"], **options})
     return value.detach(), torch.autograd.grad(value, leaf)[0]
 
 
-def naive(embeddings, labels, margin, mining, average):
+def naive(embeddings, labels, margin, mining, **options):
     """The hinges of all mined triplets, one by one."""
     apart = (embeddings[:, None] - embeddings).norm(dim=2)
     places = range(len(labels))
     hinges = []
     for a in places:
-        positives = [apart[a, p] for p in places if p != a and labels[p] == labels[a]]
-        negatives = [apart[a, n] for n in places if labels[n] != labels[a]]
+        positives = [p for p in places if p != a and labels[p] == labels[a]]
+        negatives = [n for n in places if labels[n] != labels[a]]
         if mining == "hard" and positives and negatives:
-            positives, negatives = [max(positives)], [min(negatives)]
-        hinges += [
-            (positive - negative + margin).clamp_min(0)
-            for positive in positives
-            for negative in negatives
-            if mining != "semi_hard" or positive < negative < positive + margin
-        ]
-    counted = [h for h in hinges if h > 0] if average == "active" else hinges
+            positives = [max(positives, key=apart[a].__getitem__)]
+            negatives = [min(negatives, key=apart[a].__getitem__)]
+        for p, n in product(positives, negatives):
+            if mining != "semi_hard" or apart[a, p] < apart[a, n] < apart[a, p] + margin:
+                nearest = min(apart[a, n], apart[p, n]) if options["swap"] else apart[a, n]
+                excess = apart[a, p] - nearest + margin
+                is_soft = options["hinge"] == "softplus"
+                hinges.append(excess.exp().log1p() if is_soft else excess.clamp_min(0))
+    counted = [h for h in hinges if h > 0] if options["average"] == "active" else hinges
     return sum(counted) / max(1, len(counted))
 
 
@@ -78,6 +89,17 @@ def test_mining_worked_by_hand():
     assert found == {"all": 2.0, "semi_hard": 0.5, "hard": 2.5}
 
 
+def test_a_softplus_and_swapped_distances_worked_by_hand():
+    # Anchors 0 and 1 are 1 apart, and 3 and 2 away from the negative, which is 2 from the nearer.
+    rows, labels = float64([[0.0], [1.0], [3.0]]), [0, 0, 1]
+    log = {excess: math.log1p(math.exp(excess)) for excess in (-0.5, 0.5)}
+    for average in AVERAGES:
+        loss = partial(compare, rows, labels, margin=1.5, average=average)
+        assert loss(hinge="softplus").item() == pytest.approx((log[-0.5] + log[0.5]) / 2)
+        assert loss(swap=True).item() == 0.5
+        assert loss(hinge="softplus", swap=True).item() == pytest.approx(log[0.5])
+
+
 @pytest.mark.parametrize("name", ORACLE)
 @pytest.mark.parametrize(
     ("average", "key"), [("all", "mean_all"), ("active", "mean_nonzero")], ids=AVERAGES[::-1]
@@ -89,11 +111,19 @@ def test_means_over_triplets_agree_with_the_oracle(name, average, key):
     torch.testing.assert_close(gradient, float64(outputs[f"grad_{key}"]), **CLOSE)
 
 
+OF_ORACLE = {
+    "batch_hard_mean": {"mining": "hard"},
+    "softplus_with_margin": {"hinge": "softplus"},
+    "soft_no_margin": {"hinge": "softplus", "margin": 0.0},
+    "swap_mean_all": {"swap": True},
+}
+
+
 @pytest.mark.parametrize("name", ORACLE)
-def test_the_hardest_triplets_agree_with_the_oracle(name):
-    value, _ = oracle(name, mining="hard", average="all")
-    expected = ORACLE[name]["outputs"]["batch_hard_mean"]
-    torch.testing.assert_close(value, float64(expected), **CLOSE)
+@pytest.mark.parametrize("key", OF_ORACLE)
+def test_other_means_agree_with_the_oracle(name, key):
+    value, _ = oracle(name, average="all", **OF_ORACLE[key])
+    torch.testing.assert_close(value, float64(ORACLE[name]["outputs"][key]), **CLOSE)
 
 
 @pytest.mark.parametrize("name", ORACLE)
@@ -104,60 +134,62 @@ def test_as_many_triplets_are_active_as_in_the_oracle(name):
     assert active.item() == pytest.approx(outputs["n_active"], abs=1e-9)
 
 
-@pytest.mark.parametrize("average", AVERAGES)
-@pytest.mark.parametrize("mining", MINING)
-@pytest.mark.parametrize("margin", [0.02, 0.3, 2.0, 20.0])
-def test_the_sum_over_sorted_distances_is_the_sum_over_triplets(mining, average, margin):
-    rows, labels = random_rows()
-    found = compare(rows, labels, margin=margin, mining=mining, average=average)
-    expected = naive(rows, labels, margin, mining, average)
-    torch.testing.assert_close(found, expected, **CLOSE)
+@pytest.mark.parametrize("options", VARIANTS, ids=name_of)
+@pytest.mark.parametrize("margin", [0.0, 0.02, 0.3, 2.0, 20.0])
+def test_values_and_gradients_are_those_of_the_triplets_one_by_one(options, margin):
+    rows, labels = random_rows(16)
+    leaf = rows.clone().requires_grad_()
+    expected = naive(leaf, labels, margin, **options) + 0 * leaf.sum()
+    value, gradient = value_and_gradient(rows, labels, margin=margin, **options)
+    torch.testing.assert_close(value, expected.detach(), **CLOSE)
+    torch.testing.assert_close(gradient, torch.autograd.grad(expected, leaf)[0], **CLOSE)
 
 
+EUCLIDEAN = distances.LpDistance(normalize_embeddings=False)
+SEMI_HARD = partial(miners.TripletMarginMiner, type_of_triplets="semihard", distance=EUCLIDEAN)
 PML_MINERS = {
-    "all": lambda margin, distance: None,
-    "semi_hard": lambda margin, distance: miners.TripletMarginMiner(
-        margin, type_of_triplets="semihard", distance=distance
-    ),
-    "hard": lambda margin, distance: miners.BatchHardMiner(distance=distance),
+    "all": lambda margin: None,
+    "semi_hard": SEMI_HARD,
+    "hard": lambda margin: miners.BatchHardMiner(distance=EUCLIDEAN),
 }
 PML_REDUCERS = {"active": reducers.AvgNonZeroReducer, "all": reducers.MeanReducer}
 
 
-@pytest.mark.parametrize("average", AVERAGES)
-@pytest.mark.parametrize("mining", MINING)
+@pytest.mark.parametrize("options", VARIANTS, ids=name_of)
 @pytest.mark.parametrize("margin", [0.2, 1.0])
-def test_values_and_gradients_agree_with_pytorch_metric_learning(mining, average, margin):
-    distance = distances.LpDistance(normalize_embeddings=False)
-    reference = losses.TripletMarginLoss(margin, distance=distance, reducer=PML_REDUCERS[average]())
-    miner = PML_MINERS[mining](margin, distance)
+def test_values_and_gradients_agree_with_pytorch_metric_learning(options, margin):
+    reference = losses.TripletMarginLoss(
+        margin,
+        swap=options["swap"],
+        smooth_loss=options["hinge"] == "softplus",
+        distance=EUCLIDEAN,
+        reducer=PML_REDUCERS[options["average"]](),
+    )
+    miner = PML_MINERS[options["mining"]](margin)
     for _ in range(5):
         rows, labels = random_rows()
         leaf = rows.clone().requires_grad_()
         mined = miner(leaf, torch.tensor(labels)) if miner else None
         expected = reference(leaf, torch.tensor(labels), mined)
-        (expected_gradient,) = torch.autograd.grad(expected, leaf)
-        value, gradient = value_and_gradient(
-            rows, labels, margin=margin, mining=mining, average=average
-        )
+        value, gradient = value_and_gradient(rows, labels, margin=margin, **options)
         torch.testing.assert_close(value, expected.detach(), **CLOSE)
-        torch.testing.assert_close(gradient, expected_gradient, **CLOSE)
+        torch.testing.assert_close(gradient, torch.autograd.grad(expected, leaf)[0], **CLOSE)
 
 
-@pytest.mark.parametrize("average", AVERAGES)
-@pytest.mark.parametrize("mining", MINING)
-def test_the_gradient_is_that_of_finite_differences(mining, average):
+@pytest.mark.parametrize("options", VARIANTS, ids=name_of)
+def test_the_gradient_is_that_of_finite_differences(options):
     rows, labels = random_rows(10, 3, 3)
-    loss = partial(compare, labels=labels, margin=0.7, mining=mining, average=average)
+    loss = partial(compare, labels=labels, margin=0.7, **options)
     assert torch.autograd.gradcheck(loss, rows.requires_grad_())
 
 
 @pytest.mark.parametrize("mining", ["all", "hard"])
-def test_a_loss_of_0_says_that_no_triplet_misses_the_margin(mining):
+@pytest.mark.parametrize("swap", [False, True])
+def test_a_loss_of_0_says_that_no_triplet_misses_the_margin(mining, swap):
     # Within classes 1 apart, across them at least 4: m* = 1 - 4, so margins up to 3 are kept.
     rows, labels = float64([[0.0], [1.0], [5.0], [6.0]]), [0, 0, 1, 1]
-    assert compare(rows, labels, margin=3.0, mining=mining).item() == 0
-    assert compare(rows, labels, margin=3.1, mining=mining).item() > 0
+    assert compare(rows, labels, margin=3.0, mining=mining, swap=swap).item() == 0
+    assert compare(rows, labels, margin=3.1, mining=mining, swap=swap).item() > 0
 
 
 @pytest.mark.parametrize("mining", MINING)
@@ -179,16 +211,14 @@ DEGENERATE = {
 }
 
 
-@pytest.mark.parametrize("average", AVERAGES)
-@pytest.mark.parametrize("mining", MINING)
+@pytest.mark.parametrize("options", VARIANTS, ids=name_of)
 @pytest.mark.parametrize("case", DEGENERATE)
-def test_degenerate_rows_have_a_finite_loss_and_gradient(case, mining, average):
+def test_degenerate_rows_have_a_finite_loss_and_gradient(case, options):
     labels, fill = DEGENERATE[case]
     rows = torch.randn(len(labels), 3) if fill is None else torch.full((len(labels), 3), fill)
-    value, gradient = value_and_gradient(rows, labels, mining=mining, average=average)
-    assert value.isfinite()
+    value, gradient = value_and_gradient(rows, labels, **options)
     assert gradient.isfinite().all()
-    expected = naive(rows, labels, 0.2, mining, average)
+    expected = naive(rows, labels, 0.2, **options)
     torch.testing.assert_close(value, torch.as_tensor(expected, dtype=value.dtype))
 
 
@@ -212,11 +242,21 @@ def test_the_loss_asks_for_groups_of_one_class():
     assert TripletLoss.needs({}) == {"positives"}
 
 
+@pytest.mark.parametrize("margin", [0.0, 0.1])
+@pytest.mark.parametrize("options", VARIANTS, ids=name_of)
+def test_only_a_softplus_may_go_without_margin_and_not_if_semi_hard(options, margin):
+    refused = margin == 0 and (options["hinge"] == "relu" or options["mining"] == "semi_hard")
+    text = "margin: must be above 0 where hinge is relu or mining is semi_hard, got 0"
+    assert TripletLoss.check(margin=margin, **options) == [text] * refused
+
+
 @pytest.mark.parametrize(
     ("option", "value", "is_legal"),
     [
-        ("margin", 0.0, False),
-        ("margin", 0.1, True),
+        ("margin", -0.1, False),
+        ("margin", 0.0, True),
+        ("hinge", "square", False),
+        ("swap", 1, False),
         ("mining", "easy", False),
         ("average", "none", False),
         ("level", "classes", False),

@@ -1,0 +1,68 @@
+"""Brings MLflow up to date with a study's record: ``study sync``, and what following shares."""
+
+from typing import TYPE_CHECKING
+
+from study.errors import StudyError, TrackingError
+from study.projection import is_whole, of_study, of_trial
+from study.record import Record, Result
+from study.tracking_server import address, exclusive, reason, settings, without_secrets
+
+if TYPE_CHECKING:
+    from study.mirror import Mirror
+
+
+def sync(record: Record, uri: str | None) -> str:
+    """Brings MLflow up to date with a record; doing it twice changes nothing.
+
+    Args:
+        record: of the study.
+        uri: tracking address, instead of the study's own.
+
+    Returns:
+        One sentence about what MLflow holds.
+
+    Raises:
+        TrackingError: if the address is malformed, or nobody answers there.
+        RecordError: if the study's driver is at work, which keeps MLflow up to date itself.
+    """
+    chosen = address(record, uri)
+    from study.mirror import Mirror
+
+    results = record.results()
+    try:
+        with settings(), exclusive(record) as identity:
+            mirror = Mirror(record, chosen, identity)
+            mirror.write(of_study(record, results, is_at_work=False))
+            write(mirror, record, {result.trial.key: result for result in results})
+            models = close(mirror, record, results)
+    except StudyError:
+        raise
+    except Exception as error:
+        problem = f"{without_secrets(chosen)} cannot be written: {reason(error)}"
+        raise TrackingError(record.folder, [problem]) from error
+    where = without_secrets(chosen)
+    return f"{record.folder}: {len(mirror)} runs and {models} models up to date in {where}"
+
+
+def write(mirror: "Mirror", record: Record, waiting: dict[str, Result]) -> None:
+    """Writes the trials that wait, in their order; those that are written wait no longer.
+
+    A confirmation hangs below its trial, which is always published, and so written, before it.
+    """
+    for key in list(waiting):
+        result = waiting.pop(key)
+        try:
+            mirror.write(of_trial(record, result), record.files(result))
+        except Exception:
+            # At the end of the queue, so that one trial can never keep all others waiting.
+            waiting[key] = result
+            raise
+
+
+def close(mirror: "Mirror", record: Record, results: list[Result]) -> int:
+    """Logs the models of a study that is whole, and ends its run; returns how many models."""
+    from study.group_model import log_models
+
+    models = log_models(mirror, record, results) if is_whole(record, results) else 0
+    mirror.write(of_study(record, results, is_at_work=False))
+    return models
