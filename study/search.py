@@ -56,7 +56,6 @@ class Conductor:
         self._unconfirmed = set(self._proposals)
         self._confirmations: deque[Trial] = deque()
         self._packs: dict[str, dict[str, Trial]] = {}
-        self._starting: set[str] = set()
         self.is_interrupted = False
 
     def __getstate__(self) -> dict[str, Any]:
@@ -82,8 +81,7 @@ class Conductor:
         ]
         if trials:
             self._packs[pack] = {trial.key: trial for trial in trials}
-            self._starting.add(pack)
-            ray.get(self._stop_list.hold.remote(LONGEST_START_SECONDS))
+            ray.get(self._stop_list.expect.remote(pack, LONGEST_START_SECONDS))
         return trials
 
     def report(self, pack: str, members: dict[str, dict[str, float]]) -> None:
@@ -92,7 +90,6 @@ class Conductor:
         The pack waits for this before it steps again, so what is asked of the stop list here is
         done in its very next step.
         """
-        self._has_started(pack)
         if self.is_interrupted:
             ray.get(self._stop_list.interrupt.remote())
         stopped: dict[str, str] = {}
@@ -109,18 +106,12 @@ class Conductor:
 
     def end(self, pack: str) -> None:
         """The pack's process is gone; what it did not finish failed, unless we stopped it."""
-        self._has_started(pack)
+        # Unless it has said so itself; it may have died before.
+        ray.get(self._stop_list.started.remote(pack))
         for trial in list(self._packs[pack].values()):
             if not self.is_interrupted:
                 self._finish(pack, trial)
         del self._packs[pack]
-
-    def _has_started(self, pack: str) -> None:
-        """Lets packs end again once none is starting."""
-        if pack in self._starting:
-            self._starting.remove(pack)
-            if not self._starting:
-                ray.get(self._stop_list.hold.remote(0.0))
 
     def _search_pack(self) -> list[Trial]:
         """Trials of the combination that is furthest behind."""
@@ -197,7 +188,7 @@ class PackSearcher(Searcher):
         if not trials:
             return Searcher.FINISHED if self._conductor.is_finished else None
         self._running.add(trial_id)
-        return {**self._shared, "tasks": [asdict(trial.task()) for trial in trials]}
+        return {**self._shared, "pack": trial_id, "tasks": [asdict(trial.task()) for trial in trials]}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

@@ -42,8 +42,9 @@ class Tracker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
-            # Ctrl-C is for the driver, which says when the study has ended.
-            start_new_session=True,
+            # Ctrl-C is for the driver, which says when the study has ended. Not a session of its
+            # own: Linux shares time out between sessions first, whatever their niceness.
+            process_group=0,
         )
         self._listener = Thread(target=self._listen, name="tracking", daemon=True)
         self._listener.start()

@@ -1,6 +1,7 @@
 """What a driver says to packs while they run; imports nothing heavy, so that it is soon there."""
 
 import time
+from math import inf
 from typing import final
 
 
@@ -16,7 +17,7 @@ class StopList:
     def __init__(self) -> None:
         self._reasons: dict[str, str] = {}
         self._is_interrupted = False
-        self._held_until = 0.0
+        self._starting: dict[str, float] = {}
 
     def stop(self, reasons: dict[str, str]) -> None:
         """Adds trials, by key, with the reason."""
@@ -26,13 +27,17 @@ class StopList:
         """Asks every pack to save its trials and end."""
         self._is_interrupted = True
 
-    def hold(self, seconds: float) -> None:
-        """Keeps packs from ending for some seconds, or until they are held for another time."""
-        self._held_until = time.monotonic() + seconds
+    def expect(self, pack: str, seconds: float) -> None:
+        """Keeps packs from ending until another has started, but no longer than some seconds."""
+        self._starting[pack] = time.monotonic() + seconds
+
+    def started(self, pack: str) -> None:
+        """A pack has its process, or will never have one."""
+        self._starting.pop(pack, None)
 
     def is_held(self) -> bool:
         """Whether a pack that has nothing left to do must wait before it ends."""
-        return time.monotonic() < self._held_until
+        return time.monotonic() < max(self._starting.values(), default=-inf)
 
     def orders(self, keys: list[str]) -> tuple[dict[str, str], bool]:
         """Which of ``keys`` shall stop, with the reason; and whether all shall save and end."""

@@ -11,7 +11,7 @@ from ray import tune
 from trainables.recorded import RecordedTrial
 from trainables.training import Rules, StudyData, TrialTask
 
-HELD_SECONDS = 0.05
+HELD_SECONDS = 0.02
 """How long a pack that is kept from ending waits before it asks again."""
 
 
@@ -19,9 +19,9 @@ HELD_SECONDS = 0.05
 class PackTrainable(tune.Trainable):
     """Runs the trials of one pack until each is complete, pruned or failed.
 
-    Its configuration holds ``tasks`` (each a ``TrialTask`` as a dict), ``folder`` of all trials,
-    and ``stop_list`` (the actor's name); ``study``, ``rules`` and ``threads`` come through the
-    object store. A step trains every unfinished trial to its next validation and reports
+    Its configuration holds ``pack`` (its name), ``tasks`` (each a ``TrialTask`` as a dict),
+    ``folder`` of all trials, and ``stop_list`` (the actor's name); ``study``, ``rules`` and
+    ``threads`` come through the object store. A step trains every unfinished trial to its next validation and reports
     ``members/<key>/{epoch,quality,is_finished}``: numbers only, Tune takes no others.
     """
 
@@ -84,6 +84,8 @@ class PackTrainable(tune.Trainable):
     def _start(self, config: dict[str, Any]) -> None:
         """Claims the trials. Not in ``setup``: Tune also sets up actors that it never steps."""
         self._stop_list = ray.get_actor(config["stop_list"])
+        started: Any = self._stop_list.started.remote(config["pack"])
+        ray.get(started)
         tasks = [TrialTask(**task) for task in config["tasks"]]
         folder = Path(config["folder"])
         self._trials = {t.key: RecordedTrial(t, self._study, self._rules, folder) for t in tasks}

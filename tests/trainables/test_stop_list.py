@@ -1,7 +1,5 @@
 import time
 
-import pytest
-
 from trainables.stop_list import StopList
 
 
@@ -17,20 +15,29 @@ def test_an_interruption_reaches_every_pack():
     assert stop_list.orders([]) == ({}, True)
 
 
-def test_packs_may_end_unless_they_are_held():
+def test_packs_may_end_unless_one_is_starting():
     assert not StopList().is_held()
 
 
-@pytest.mark.parametrize(("seconds", "is_held"), [(60.0, True), (0.0, False)])
-def test_the_last_hold_counts(seconds, is_held):
+def test_packs_are_held_until_all_that_are_expected_have_started():
     stop_list = StopList()
-    stop_list.hold(30.0)
-    stop_list.hold(seconds)
-    assert stop_list.is_held() is is_held
+    stop_list.expect("a", 60.0)
+    stop_list.expect("b", 60.0)
+    stop_list.started("a")
+    assert stop_list.is_held()
+    stop_list.started("b")
+    assert not stop_list.is_held()
+
+
+def test_a_start_that_was_not_expected_changes_nothing():
+    stop_list = StopList()
+    stop_list.expect("a", 60.0)
+    stop_list.started("b")
+    assert stop_list.is_held()
 
 
 def test_a_hold_ends_by_itself():
     stop_list = StopList()
-    stop_list.hold(0.01)
+    stop_list.expect("a", 0.01)
     time.sleep(0.02)
     assert not stop_list.is_held()

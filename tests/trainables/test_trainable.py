@@ -48,7 +48,7 @@ def config(stop_list, tmp_path):
 
     def configure(*keys, **training):
         tasks = [asdict(task_of(key, **training)) for key in keys]
-        return {"tasks": tasks, "folder": str(tmp_path), "stop_list": stop_list[2]}
+        return {"pack": "pack", "tasks": tasks, "folder": str(tmp_path), "stop_list": stop_list[2]}
 
     return configure
 
@@ -189,13 +189,26 @@ def test_orders_are_those_of_the_keys_asked_for():
 
 def test_a_held_pack_waits_with_empty_reports_until_it_may_end(pack, config, stop_list):
     ray, actor, _ = stop_list
-    ray.get(actor.hold.remote(60.0))
+    ray.get(actor.expect.remote("another", 60.0))
     held = pack(config("a"))
     results = [held.train() for _ in range(5)]
     assert [bool(result["members"]) for result in results] == [True, True, True, False, False]
     assert not any(result["done"] for result in results)
-    ray.get(actor.hold.remote(0.0))
+    ray.get(actor.started.remote("another"))
     assert held.train()["done"]
+
+
+def test_a_pack_says_that_it_has_started_before_it_trains(pack, config, stop_list, monkeypatch):
+    ray, actor, _ = stop_list
+    ray.get(actor.expect.remote("pack", 60.0))
+    starting = pack(config("a"))
+    assert ray.get(actor.is_held.remote())
+    seen = []
+    monkeypatch.setattr(
+        RecordedTrial, "step", lambda *_: seen.append(ray.get(actor.is_held.remote()))
+    )
+    starting.step()
+    assert seen == [False]
 
 
 def test_a_process_that_is_never_stepped_claims_nothing(pack, config, tmp_path):
