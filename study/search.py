@@ -188,7 +188,11 @@ class PackSearcher(Searcher):
         if not trials:
             return Searcher.FINISHED if self._conductor.is_finished else None
         self._running.add(trial_id)
-        return {**self._shared, "pack": trial_id, "tasks": [asdict(trial.task()) for trial in trials]}
+        return {
+            **self._shared,
+            "pack": trial_id,
+            "tasks": [asdict(trial.task()) for trial in trials],
+        }
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

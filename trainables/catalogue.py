@@ -79,6 +79,12 @@ def class_name(slot: str, name: str) -> str:
     return "".join(word.capitalize() for word in name.split("_")) + slot.capitalize()
 
 
+def wiring(component: Callable[..., Any]) -> list[str]:
+    """What the platform must give a component's constructor, in order."""
+    parameters = inspect.signature(component).parameters.values()
+    return [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+
+
 def options(component: Callable[..., Any]) -> dict[str, Option]:
     """Options of a component by name, read from its constructor; constructs nothing."""
     described = _described(inspect.getdoc(component) or "")

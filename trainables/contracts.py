@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Generator, Tensor, einsum, nn
 
 Level = Literal["points", "groups", "both"]
-Need = Literal["positives", "views"]
+Need = Literal["positives", "views", "teacher", "group_logits"]
 
 
 @final
@@ -52,7 +52,11 @@ class EncoderOutput(NamedTuple):
 
 
 class LabelledEmbeddings(NamedTuple):
-    """Embeddings of points or of groups with their class indices, and their second view if any."""
+    """Embeddings of points or of groups with their class indices, and their second view if any.
+
+    Class indices count the classes of the training part from 0. The second view is encoded by the
+    momentum teacher where the loss needs one, and has no gradient then.
+    """
 
     embeddings: Float[Tensor, "rows width"]
     labels: Int[Tensor, " rows"]
@@ -149,11 +153,16 @@ class Loss(nn.Module, ABC):
 
     A step without a single comparison (no positives, no negatives) gives 0 with a zero gradient.
 
+    A constructor may ask for wiring by name, before its options: ``width``, floats per embedding,
+    and ``classes``, how many the training part has.
+
     Args:
         level: which embeddings are compared; ``both`` takes the mean of the two losses.
     """
 
     tensor_program: ClassVar[bool] = True
+    teacher_momentum: Tensor
+    """Share of its parameters that a teacher keeps in a step; of losses that need one."""
 
     def __init__(self, level: Level) -> None:
         super().__init__()
@@ -173,8 +182,9 @@ class Loss(nn.Module, ABC):
     def compare(self, rows: LabelledEmbeddings) -> Float[Tensor, ""]:
         """The loss of one set of labelled embeddings, of points or of groups."""
 
-    def epoch_end(self) -> None:  # noqa: B027
-        """Host work between epochs; most losses have none."""
+    def epoch_end(self) -> bool:
+        """Host work between epochs; returns whether the teacher becomes a copy of the model."""
+        return False
 
 
 class Views(nn.Module, ABC):

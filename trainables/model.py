@@ -12,9 +12,17 @@ from trainables.configuration import Component, Configuration
 from trainables.contracts import EncoderOutput
 
 
-def build(slot: str, component: Component, *wiring: Any) -> Any:
-    """A component with its options; random weights come from torch's global generator."""
-    return catalogue.load(slot, component.name)(*wiring, **component.options)
+def build(slot: str, component: Component, **wiring: Any) -> Any:
+    """A component with its options; random weights come from torch's global generator.
+
+    Args:
+        slot: of the component.
+        component: its name and options.
+        wiring: what the platform knows, of which a component takes what it names.
+    """
+    constructor = catalogue.load(slot, component.name)
+    wanted = [wiring[name] for name in catalogue.wiring(constructor)]
+    return constructor(*wanted, **component.options)
 
 
 @final
@@ -31,8 +39,9 @@ class GroupModel(nn.Module):
         self, configuration: Configuration, shape: tuple[int, ...], unit_length: bool
     ) -> None:
         super().__init__()
-        self.encoder = build("encoder", configuration.encoder, shape)
-        self.aggregator = build("aggregator", configuration.aggregator, self.encoder.width)
+        self.encoder = build("encoder", configuration.encoder, shape=shape)
+        width = self.encoder.width
+        self.aggregator = build("aggregator", configuration.aggregator, width=width)
         self.unit_length = unit_length
 
     def embed(self, points: Float[Tensor, "batch *shape"]) -> EncoderOutput:

@@ -21,8 +21,9 @@ class PackTrainable(tune.Trainable):
 
     Its configuration holds ``pack`` (its name), ``tasks`` (each a ``TrialTask`` as a dict),
     ``folder`` of all trials, and ``stop_list`` (the actor's name); ``study``, ``rules`` and
-    ``threads`` come through the object store. A step trains every unfinished trial to its next validation and reports
-    ``members/<key>/{epoch,quality,is_finished}``: numbers only, Tune takes no others.
+    ``threads`` come through the object store. A step trains every unfinished trial to its next
+    validation and reports ``members/<key>/{epoch,quality,is_finished}``: numbers only, Tune takes
+    no others.
     """
 
     def setup(self, config: dict[str, Any], **shared: Any) -> None:

@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import torch
-from tests.trainables.variants import name_of, variants
+from tests.trainables.variants import built, name_of, variants
 from trainables import catalogue
 from trainables.contracts import EncodedStep, LabelledEmbeddings
 
@@ -38,7 +38,8 @@ for variant in variants("loss"):
         groups = LabelledEmbeddings(embeddings, torch.arange(8) // 2, second)
         step = EncodedStep(groups, groups, torch.zeros_like(mask, dtype=torch.int64), mask)
         leaves = [embeddings, second] if variant[1].get("positives") == "views" else [embeddings]
-        check(catalogue.load("loss", variant[0])(**variant[1]), [step], leaves, name_of(variant))
+        loss = built("loss", *variant, width=WIDTH, classes=4)
+        check(loss, [step], leaves, name_of(variant))
 """
 
 

@@ -1,11 +1,13 @@
 import pytest
 import torch
 
+from tests.trainables import variants as components
 from tests.trainables.variants import float_options, looped, name_of, stacked, variants
 from trainables import catalogue
 from trainables.contracts import EncodedStep, LabelledEmbeddings
 
 WIDTH = 5
+CLASSES = 6
 VARIANTS = variants("loss")
 AT_POINTS = [(name, o) for name, o in VARIANTS if o["level"] == "points"]
 BY_LABELS = [(name, o) for name, o in AT_POINTS if o.get("positives") != "views"]
@@ -17,7 +19,7 @@ MEMBERS = torch.arange(12).view(6, 2)
 
 def built(variant, **changes):
     name, options = variant
-    return catalogue.load("loss", name)(**{**options, **changes})
+    return components.built("loss", name, {**options, **changes}, width=WIDTH, classes=CLASSES)
 
 
 @pytest.fixture(params=VARIANTS, ids=name_of)

@@ -21,7 +21,7 @@ def groups():
 
 
 def test_components_are_built_from_name_wiring_and_options():
-    encoder = build("encoder", Component("mlp", {"width": 3, "depth": 2}), (5,))
+    encoder = build("encoder", Component("mlp", {"width": 3, "depth": 2}), shape=(5,))
     assert (encoder.shape, encoder.width, len(encoder.hidden)) == ((5,), 3, 2)
 
 

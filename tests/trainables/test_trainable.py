@@ -9,6 +9,7 @@ import pytest
 
 from tests.trainables.trials import RULES, study_of, task_of
 from trainables.attempt import Attempt, numbers
+from trainables.recorded import RecordedTrial
 from trainables.stop_list import StopList
 from trainables.trainable import PackTrainable
 from trainables.training import TrialRun

@@ -29,6 +29,12 @@ def problems(component, options):
     return component.check(**{**defaults, **options}) if hasattr(component, "check") else []
 
 
+def built(slot, name, options, **wiring):
+    """A component with its options, given what it names of the wiring."""
+    component = catalogue.load(slot, name)
+    return component(*(wiring[wanted] for wanted in catalogue.wiring(component)), **options)
+
+
 def float_options(component):
     """For three members, different values of every searched float option."""
     searched = {
