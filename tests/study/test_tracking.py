@@ -2,7 +2,11 @@
 
 import logging
 import os
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +40,16 @@ def track(record, *added):
 
 def statuses(uri):
     return {name: run.info.status for name, run in runs(uri).items()}
+
+
+def writer_of(record):
+    """Process id of what writes a record to MLflow, from Linux's table of processes."""
+    (found,) = (
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if f"study.follower\0{record.folder}\0" in path.read_text()
+    )
+    return found
 
 
 def test_sync_says_what_is_held_and_where(synced):
@@ -92,6 +106,32 @@ def test_a_notice_costs_the_driver_less_than_a_millisecond(tmp_path):
         for _ in range(100):
             tracker.notify(result)
         assert (time.perf_counter() - began) / 100 < 0.001
+
+
+def test_a_writer_that_dies_costs_one_warning_and_sync_catches_up(tmp_path, caplog):
+    from study.sync import sync
+    from study.tracking import Tracker
+
+    record = finished_studies.copy(tmp_path, phase="nothing")
+    results = finished_studies.results(record)
+    with caplog.at_level(logging.WARNING), Tracker(record) as tracker:
+        os.kill(writer_of(record), signal.SIGKILL)
+        for result in results:
+            tracker.notify(finished_studies.publish(record, result))
+    (warning,) = caplog.messages
+    assert warning == (
+        "the process that writes to MLflow died (-9); "
+        f"`study sync tiny --root {tmp_path}` catches up"
+    )
+    assert sync(record, None).startswith(f"{record.folder}: {ALL} runs")
+
+
+def test_a_writer_ends_when_its_driver_is_gone(tmp_path):
+    record = finished_studies.copy(tmp_path, phase="nothing")
+    command = [sys.executable, "-m", "study.follower", str(record.folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as writer:
+        writer.stdin.close()
+        assert writer.wait(timeout=60) == 1
 
 
 def test_an_interrupted_study_is_killed_and_a_finished_one_is_finished(tmp_path):
