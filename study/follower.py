@@ -1,7 +1,7 @@
 """The process that follows a study and writes to MLflow: ``python -m study.follower FOLDER``.
 
 Its standard input names published trials, one key a line, and says ``end`` when the study has
-ended; its standard output gives warnings. It takes only the time that training leaves.
+ended; its standard output gives warnings.
 """
 
 import math
@@ -83,6 +83,8 @@ class Follower:
             except Exception as error:
                 self._warn(error)
                 failures, failed_at = failures + 1, time.monotonic()
+            # It got ready while the cluster did; from here on it takes what training leaves.
+            os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
             has_ended = self._gather(min(ROUND_SECONDS * 2**failures, LONGEST_PAUSE_SECONDS))
         # A try that failed while the study ended was the last one.
         if time.monotonic() - failed_at > ROUND_SECONDS:
@@ -130,5 +132,4 @@ class Follower:
 
 
 if __name__ == "__main__":
-    os.nice(NICENESS)
     Follower(Record(Path(sys.argv[1]))).run()

@@ -51,6 +51,8 @@ def launch(study: Study, root: Path, address: str | None, console: Console) -> R
         # The tracker first: it gets ready while the cluster starts.
         with Tracker(record) as tracker, cluster.connected(address):
             _run(study, record, proposals, unfinished, tracker, console)
+            # It catches up while the cluster shuts down.
+            tracker.end()
     return record
 
 

@@ -51,7 +51,7 @@ class Tracker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._say(follower.END)
+        self.end()
         with self._process:  # waits, and closes both pipes
             self._listener.join()
         if self._process.returncode:
@@ -64,6 +64,10 @@ class Tracker:
     def notify(self, result: Result) -> None:
         """Takes note of a published result; returns at once."""
         self._say(result.trial.key)
+
+    def end(self) -> None:
+        """Has what is left written; leaving the context waits for it."""
+        self._say(follower.END)
 
     def _say(self, line: str) -> None:
         assert self._process.stdin is not None
