@@ -30,6 +30,7 @@ def problems(
         *(problem for part in parts.values() for problem in _contradicting_options(part)),
         *(p for pair in pairs.values() for p in _idle_aggregator(*pair, space.training)),
         *_unmet_needs(space),
+        *(problem for c in combined for problem in _missing_logits(c)),
         *(_undefined_gaps(combined) if "relative_gap" in objectives else ()),
     ]
     return list(dict.fromkeys(found))
@@ -104,6 +105,17 @@ def _unmet_needs(space: SearchSpace) -> Iterator[str]:
         yield from _odd_halves(space.training) if disjoint else ()
     elif losses and all(loss.is_sound for loss in losses.values()):
         yield from _idle_views(space, disjoint)
+
+
+def _missing_logits(combination: Combination) -> Iterator[str]:
+    """A loss on the latent groups of an encoder that has none."""
+    loss, encoder = combination.loss, combination.encoder
+    component = catalogue.load("encoder", encoder.name)
+    if "group_logits" in needs(loss) and not component.tells_groups:
+        yield (
+            f"search.{loss.path}: names latent groups, which encoder {encoder.name} does not tell "
+            f"apart; use groupface{catalogue.INSIDE}{encoder.name}"
+        )
 
 
 def _idle_views(space: SearchSpace, disjoint: bool) -> Iterator[str]:

@@ -33,7 +33,7 @@ def as_table() -> str:
 
 def as_json() -> str:
     """The same as ``{slot: {component: {summary, source, options}}, training: {...}}``."""
-    content: dict[str, Any] = {slot: {} for slot in catalogue.SLOTS}
+    content: dict[str, Any] = {slot: {} for slot in catalogue.FOLDERS}
     for entry in _entries():
         about = {key: entry[key] for key in entry if key not in ("slot", "name", "options")}
         about["options"] = {option.name: _facts(option) for option in entry["options"]}
@@ -46,7 +46,7 @@ def as_json() -> str:
 
 def _entries() -> Iterator[dict[str, Any]]:
     """Every component, and the training as the one without a name."""
-    for slot in catalogue.SLOTS:
+    for slot in catalogue.FOLDERS:
         for name in catalogue.names(slot):
             component = catalogue.load(slot, name)
             entry = _entry(slot, name, component)

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("study", "trainables", "analysis")
-SHELVES = ("encoders", "aggregators", "losses", "views")
+SHELVES = ("encoders", "aggregators", "losses", "views", "wrappers")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 LONGEST_FILE = 250
 LONGEST_FUNCTION = 50

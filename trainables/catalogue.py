@@ -14,8 +14,13 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from trainables.contracts import Search, SearchAmong
 from trainables.wording import broken_rule, shown
+from trainables.wrapped import Wrapped
 
 SLOTS = {"encoder": "encoders", "aggregator": "aggregators", "loss": "losses", "views": "views"}
+FOLDERS = {**SLOTS, "wrapper": "wrappers"}
+"""Wrappers fill no slot of their own: they stand around an encoder."""
+INSIDE = "-"
+"""Between a wrapper and the encoder in it."""
 LARGEST_INTEGER = 2**31 - 1
 """Products of two options still fit 64 bits."""
 
@@ -57,21 +62,31 @@ def _adapter(annotation: Any) -> Any:  # TypeAdapter[Any], which the shape check
 
 
 def names(slot: str) -> list[str]:
-    """Names a study file may use in ``slot``, sorted; imports nothing."""
-    folder = Path(__file__).parent / SLOTS[slot]
+    """Names of the files in the folder of ``slot``, sorted; imports nothing."""
+    folder = Path(__file__).parent / FOLDERS[slot]
     return sorted(module.name for module in iter_modules([str(folder)]))
 
 
+def exists(slot: str, name: str) -> bool:
+    """Whether a study file may use a name in ``slot``; encoders may stand in wrappers."""
+    *wrappers, inner = name.split(INSIDE) if slot == "encoder" else [name]
+    return inner in names(slot) and set(wrappers) <= set(names("wrapper"))
+
+
 def load(slot: str, name: str) -> Any:
-    """The class of a component, by the name of its file.
+    """A component by the name of its file, or an encoder inside wrappers: ``groupface-conv4``.
 
     Raises:
         KeyError: if the folder of ``slot`` has no such file.
         AttributeError: if the file lacks the class its name promises.
     """
-    if name not in names(slot):
+    if not exists(slot, name):
         raise KeyError(f"no such {slot}: {name}")
-    return getattr(import_module(f"trainables.{SLOTS[slot]}.{name}"), class_name(slot, name))
+    outer, is_wrapped, inner = name.partition(INSIDE)
+    if is_wrapped:
+        return Wrapped(load("wrapper", outer), load(slot, inner))
+    module = import_module(f"trainables.{FOLDERS[slot]}.{name}")
+    return getattr(module, class_name(slot, name))
 
 
 def class_name(slot: str, name: str) -> str:

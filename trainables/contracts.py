@@ -90,6 +90,10 @@ class Encoder(nn.Module, ABC):
     """
 
     tensor_program: ClassVar[bool] = True
+    tells_groups: ClassVar[bool] = False
+    """Whether it gives ``group_logits``."""
+    latent: int = 0
+    """Latent groups of the logits."""
 
     def __init__(self, shape: tuple[int, ...], width: int) -> None:
         super().__init__()
@@ -154,7 +158,7 @@ class Loss(nn.Module, ABC):
     A step without a single comparison (no positives, no negatives) gives 0 with a zero gradient.
 
     A constructor may ask for wiring by name, before its options: ``width``, floats per embedding,
-    and ``classes``, how many the training part has.
+    ``classes``, how many the training part has, and ``latent``, the latent groups of the encoder.
 
     Args:
         level: which embeddings are compared; ``both`` takes the mean of the two losses.

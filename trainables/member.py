@@ -58,7 +58,11 @@ class Member:
         with self._own_randomness():
             self.model = GroupModel(configuration, points.shape, unit_length)
             self._loss: Loss = build(
-                "loss", configuration.loss, width=self.model.aggregator.width, classes=len(classes)
+                "loss",
+                configuration.loss,
+                width=self.model.aggregator.width,
+                classes=len(classes),
+                latent=self.model.encoder.latent,
             )
             self._views: Views | None = (
                 build("views", configuration.views, shape=points.shape)

@@ -1,0 +1,66 @@
+"""An encoder inside a wrapper, as one component: ``groupface-conv4``."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, final
+
+
+@final
+class Wrapped:
+    """Constructor, options and rules of a wrapper and of the encoder in it, taken together.
+
+    Args:
+        wrapper: its class; the first argument of its constructor is an encoder.
+        encoder: the class inside, or another of these.
+
+    Raises:
+        TypeError: if an option of one has the name of an option of the other.
+    """
+
+    def __init__(self, wrapper: Any, encoder: Any) -> None:
+        self._wrapper, self._encoder = wrapper, encoder
+        self.tells_groups: bool = wrapper.tells_groups
+        self._outer, self._inner = _options(wrapper), _options(encoder)
+        twice = self._outer.keys() & self._inner.keys()
+        if twice:
+            raise TypeError(f"{wrapper.__name__} and what it wraps share options: {sorted(twice)}")
+        shape = inspect.Parameter("shape", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        self.__signature__ = inspect.Signature(
+            [shape, *self._inner.values(), *self._outer.values()]
+        )
+        self.__doc__ = f"{inspect.getdoc(wrapper)}\n{_described_options(encoder)}"
+        self.__module__: str = wrapper.__module__
+
+    def __call__(self, shape: tuple[int, ...], **options: Any) -> Any:
+        inner = {name: value for name, value in options.items() if name in self._inner}
+        outer = {name: value for name, value in options.items() if name not in self._inner}
+        return self._wrapper(self._encoder(shape, **inner), **outer)
+
+    def unfit(self, shape: tuple[int, ...]) -> str | None:
+        """Why points of this shape cannot be encoded, or None where they can."""
+        reason: str | None = self._encoder.unfit(shape)
+        return reason
+
+    def check(self, **options: Any) -> list[str]:
+        """Rules across the options of the encoder, and of the wrapper."""
+        return [
+            problem
+            for component, own in ((self._encoder, self._inner), (self._wrapper, self._outer))
+            if hasattr(component, "check")
+            for problem in component.check(**{name: options[name] for name in own})
+        ]
+
+
+def _options(component: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    parameters = inspect.signature(component).parameters.values()
+    return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def _described_options(component: Any) -> str:
+    """The argument descriptions of a docstring, but for that of the wiring."""
+    section = (inspect.getdoc(component) or "").partition("Args:\n")[2]
+    lines = section.splitlines()
+    later = [
+        place for place, line in enumerate(lines) if line.startswith("    ") and line[4] != " "
+    ]
+    return "\n".join(lines[later[1] :]) if len(later) > 1 else ""

@@ -1,0 +1,1 @@
+"""Encoders around encoders: one per file, named by it."""
