@@ -53,6 +53,8 @@ def _entries() -> Iterator[dict[str, Any]]:
             if slot == "aggregator":
                 entry["outside_hull"] = component.outside_hull
             yield entry
+        if catalogue.library(slot):
+            yield _lent(slot, catalogue.library(slot))
     yield _entry("training", "", Training)
 
 
@@ -63,6 +65,18 @@ def _entry(slot: str, name: str, component: Any) -> dict[str, Any]:
         "summary": (inspect.getdoc(component) or "").partition("\n")[0],
         "source": component.__module__.replace(".", "/") + ".py",
         "options": list(catalogue.options(component).values()),
+    }
+
+
+def _lent(slot: str, library: Any) -> dict[str, Any]:
+    """What a slot may name of a library; options are in the library's own reference."""
+    return {
+        "slot": slot,
+        "name": f"{catalogue.LIBRARY}{catalogue.INSIDE}NAME",
+        "summary": (inspect.getdoc(library) or "").partition("\n")[0],
+        "source": library.__name__.replace(".", "/") + ".py",
+        "offered": library.offered(),
+        "options": [],
     }
 
 
@@ -92,6 +106,8 @@ def _lines(entry: dict[str, Any]) -> Iterator[str]:
     yield from _wrapped(entry["summary"], 2)
     if entry.get("outside_hull"):
         yield from _wrapped(f"not covered by the theorem: {entry['outside_hull']}", 2)
+    if entry.get("offered"):
+        yield from _wrapped(", ".join(entry["offered"]), 4)
     for option in entry["options"]:
         yield from _wrapped(f"{option.name} = {_plain(option.default)}: {_legal(option)}", 4)
         if option.suggestion is not None:

@@ -175,10 +175,10 @@ def needs(loss: OptionSpaces) -> frozenset[str]:
 
 
 def _components(slot: str, section: Mapping[str, Any], problems: list[str]) -> list[OptionSpaces]:
-    known = catalogue.names(slot)
     unknown = [name for name in section if not catalogue.exists(slot, name)]
     problems += [
-        f"search.{slot}.{name}: no such {slot}; {nearest(name, known)}" for name in unknown
+        f"search.{slot}.{name}: no such {slot}; {nearest(name, catalogue.kindred(slot, name))}"
+        for name in unknown
     ]
     return [
         _spaces(f"{slot}.{name}", catalogue.load(slot, name), options or {}, problems)

@@ -16,7 +16,7 @@ COMPONENTS = sorted(
     path
     for shelf in SHELVES
     for path in (ROOT / "trainables" / shelf).glob("*.py")
-    if path.stem != "__init__"
+    if path.stem not in ("__init__", "library")  # a library's adapter is no component itself
 )
 TREES = {path: ast.parse(path.read_text()) for path in SOURCES}
 CLASSES = {
@@ -72,7 +72,7 @@ def test_every_component_has_a_twin_test(component):
 @pytest.mark.parametrize("shelf", SHELVES)
 def test_every_twin_test_has_its_component(shelf):
     tested = {path.stem for path in (ROOT / "tests" / "trainables" / shelf).glob("test_*.py")}
-    assert tested == {f"test_{path.stem}" for path in COMPONENTS if path.parent.name == shelf}
+    assert tested - {"test_library"} == {f"test_{path.stem}" for path in COMPONENTS if path.parent.name == shelf}
 
 
 @pytest.mark.parametrize("component", COMPONENTS, ids=place)

@@ -19,8 +19,9 @@ from trainables.wrapped import Wrapped
 SLOTS = {"encoder": "encoders", "aggregator": "aggregators", "loss": "losses", "views": "views"}
 FOLDERS = {**SLOTS, "wrapper": "wrappers"}
 """Wrappers fill no slot of their own: they stand around an encoder."""
+LIBRARY = "library"
 INSIDE = "-"
-"""Between a wrapper and the encoder in it."""
+"""Between a wrapper and the encoder in it, and before what a library has."""
 LARGEST_INTEGER = 2**31 - 1
 """Products of two options still fit 64 bits."""
 
@@ -64,17 +65,42 @@ def _adapter(annotation: Any) -> Any:  # TypeAdapter[Any], which the shape check
 def names(slot: str) -> list[str]:
     """Names of the files in the folder of ``slot``, sorted; imports nothing."""
     folder = Path(__file__).parent / FOLDERS[slot]
-    return sorted(module.name for module in iter_modules([str(folder)]))
+    return sorted(m.name for m in iter_modules([str(folder)]) if m.name != LIBRARY)
+
+
+def library(slot: str) -> Any:
+    """The adapter that lends ``slot`` the components of a library, or None where there is none."""
+    try:
+        return import_module(f"trainables.{FOLDERS[slot]}.{LIBRARY}")
+    except ModuleNotFoundError:
+        return None
 
 
 def exists(slot: str, name: str) -> bool:
-    """Whether a study file may use a name in ``slot``; encoders may stand in wrappers."""
+    """Whether a study file may use a name in ``slot``.
+
+    Encoders may stand in wrappers, as ``groupface-conv4``; what a library has is named as
+    ``library-CircleLoss``.
+    """
+    first, _, lent = name.partition(INSIDE)
+    if first == LIBRARY and library(slot):
+        return library(slot).component(lent) is not None
     *wrappers, inner = name.split(INSIDE) if slot == "encoder" else [name]
     return inner in names(slot) and set(wrappers) <= set(names("wrapper"))
 
 
+def kindred(slot: str, name: str) -> list[str]:
+    """Names that may have been meant by one that does not exist."""
+    first, _, inner = name.rpartition(INSIDE)
+    if name.startswith(LIBRARY + INSIDE) and library(slot):
+        return [f"{LIBRARY}{INSIDE}{lent}" for lent in library(slot).offered()]
+    if first and slot == "encoder":
+        return [f"{wrapper}{INSIDE}{inner}" for wrapper in names("wrapper")]
+    return names(slot)
+
+
 def load(slot: str, name: str) -> Any:
-    """A component by the name of its file, or an encoder inside wrappers: ``groupface-conv4``.
+    """A component by its name, see :func:`exists`.
 
     Raises:
         KeyError: if the folder of ``slot`` has no such file.
@@ -83,6 +109,8 @@ def load(slot: str, name: str) -> Any:
     if not exists(slot, name):
         raise KeyError(f"no such {slot}: {name}")
     outer, is_wrapped, inner = name.partition(INSIDE)
+    if outer == LIBRARY:
+        return library(slot).component(inner)
     if is_wrapped:
         return Wrapped(load("wrapper", outer), load(slot, inner))
     module = import_module(f"trainables.{FOLDERS[slot]}.{name}")
