@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ROOT ?= studies
 
-.PHONY: study test check bench lock clean
+.PHONY: study test test-all check bench lock clean
 
 study: $(READY)  ## Install, then run the digits study: search, confirmation, report, export.
 	$(BIN)/study launch study/examples/digits.yaml --root $(ROOT)
@@ -13,6 +13,9 @@ study: $(READY)  ## Install, then run the digits study: search, confirmation, re
 test: $(READY)  ## Install, then run everything that continuous integration runs.
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest
+
+test-all: $(READY)  ## The same, with every legal combination of components in place of a covering choice.
+	STUDY_COMBINATIONS=all $(MAKE) --no-print-directory test
 
 check: $(READY)  ## Formatting, lint, types and the import rules.
 	$(BIN)/ruff format --check .

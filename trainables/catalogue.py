@@ -139,7 +139,7 @@ def options(component: Callable[..., Any]) -> dict[str, Option]:
     }
 
 
-def is_learnable(component: type, *wiring: Any) -> bool:
+def is_learnable(component: Callable[..., Any], *wiring: Any) -> bool:
     """Whether a component built with its default options holds parameters that training changes."""
     return any(parameter.requires_grad for parameter in component(*wiring).parameters())
 

@@ -1,59 +1,98 @@
-"""Every combination that can be, can learn."""
+"""Every combination that can be, can learn: a covering choice of them, or all if asked for."""
 
+import os
+from functools import cache
 from itertools import product
+from math import isfinite
 
 import numpy as np
 import pytest
+import torch
 
+from tests.trainables.pairwise import covering
 from tests.trainables.trials import clouds, combined, images
 from trainables import catalogue
+from trainables.evaluation import Protocol, evaluate
 from trainables.member import Member
 
 WIDTH = 8
 LEAST = 5e-6
 """Smallest share of the largest gradient that is more than the rounding of a zero."""
 POINTS = {"points": clouds(3, 8, apart=0.1), "images": images(3, 8)}
+PROTOCOL = Protocol((1, 2), draws=1, seed=0)
+LOSSES = [
+    *((name, ()) for name in catalogue.names("loss")),
+    ("infonce", (("positives", "views"),)),
+    ("infonce", (("positives", "views"), ("contrast", "keys"))),
+    ("infonce", (("positives", "views"), ("contrast", "keys_one_way"))),
+    ("triplet", (("hinge", "softplus"),)),
+    ("triplet", (("swap", True),)),
+    ("library-MultiSimilarityLoss", ()),
+    ("library-ProxyAnchorLoss-MultiSimilarityMiner", ()),
+]
+ENCODERS = [*catalogue.names("encoder"), "groupface-mlp", "groupface-conv4"]
 
 
-def combinations():
-    """All combinations but learnable aggregators that a loss on points never looks at."""
-    for encoder, aggregator in product(catalogue.names("encoder"), catalogue.names("aggregator")):
-        learnable = catalogue.is_learnable(catalogue.load("aggregator", aggregator), WIDTH)
-        for (loss, options), level in product(losses(), ("points", "groups", "both")):
-            if not (learnable and level == "points"):
-                for views in viewed(loss, options):
-                    yield encoder, aggregator, (loss, {**options, "level": level}), views
+@cache
+def learns(slot, name, *wiring):
+    return catalogue.is_learnable(catalogue.load(slot, name), *wiring)
 
 
-def losses():
-    yield from ((name, {}) for name in catalogue.names("loss"))
-    yield "infonce", {"positives": "views"}
-    yield "infonce", {"positives": "views", "contrast": "keys"}
-    yield "infonce", {"positives": "views", "contrast": "keys_one_way"}
-    yield "triplet", {"hinge": "softplus"}
-    yield "triplet", {"swap": True}
+def shape_for(encoder):
+    """Of points that an encoder takes."""
+    fits = catalogue.load("encoder", encoder).unfit(POINTS["points"].shape) is None
+    return "points" if fits else "images"
 
 
-def viewed(loss, options):
-    needs = catalogue.load("loss", loss).needs(options)
-    return catalogue.names("views") if "views" in needs else [None]
+def legal():
+    """All combinations that a study may hold, with one choice of views where views are needed."""
+    for encoder, aggregator, loss in product(ENCODERS, catalogue.names("aggregator"), LOSSES):
+        needs = catalogue.load("loss", loss[0]).needs(dict(loss[1]))
+        tells_groups = catalogue.load("encoder", encoder).tells_groups
+        if "group_logits" in needs and not tells_groups:
+            continue
+        moves = learns("aggregator", aggregator, WIDTH)
+        if not moves and not learns("encoder", encoder, POINTS[shape_for(encoder)].shape):
+            continue
+        views = catalogue.names("views") if "views" in needs else [None]
+        for level, seen in product(("points", "groups", "both"), views):
+            if not (moves and level == "points"):
+                yield encoder, aggregator, loss, level, seen
 
 
-COMBINATIONS = list(combinations())
+def chosen():
+    return list(legal()) if os.environ.get("STUDY_COMBINATIONS") == "all" else covering(legal())
+
+
+COMBINATIONS = chosen()
 
 
 def name_of(combination):
-    encoder, aggregator, (loss, options), views = combination
-    return "-".join([encoder, aggregator, loss, *map(str, options.values()), views or "no views"])
+    encoder, aggregator, (loss, options), level, views = combination
+    values = (str(value) for _, value in options)
+    return "-".join([encoder, aggregator, loss, *values, level, views or "no views"])
 
 
-def gradients(combination, unit_length=True):
+def member_of(combination, unit_length=True):
+    encoder, aggregator, (loss, options), level, views = combination
+    known = catalogue.options(catalogue.load("encoder", encoder))
+    points = POINTS[shape_for(encoder)]
+    return Member(
+        combined(
+            (encoder, {"width": WIDTH} if "width" in known else {}),
+            (aggregator, {}),
+            (loss, {"level": level, **dict(options)}),
+            views,
+        ),
+        points,
+        np.arange(len(points)),
+        0,
+        unit_length,
+    )
+
+
+def gradients(member):
     """Largest gradient of each parameter after one step, as a share of the largest of all."""
-    encoder, aggregator, loss, views = combination
-    configuration = combined((encoder, {"width": WIDTH}), (aggregator, {}), loss, views)
-    fits = catalogue.load("encoder", encoder).unfit(POINTS["points"].shape) is None
-    points = POINTS["points" if fits else "images"]
-    member = Member(configuration, points, np.arange(len(points)), 0, unit_length)
     member.train_epoch()
     parameters = dict(member.model.named_parameters())
     largest = {name: float(p.grad.abs().max()) for name, p in parameters.items()}
@@ -61,21 +100,36 @@ def gradients(combination, unit_length=True):
 
 
 @pytest.mark.parametrize("combination", COMBINATIONS, ids=map(name_of, COMBINATIONS))
-def test_every_parameter_of_every_combination_learns(combination):
-    found = gradients(combination)
+def test_every_parameter_learns_and_the_model_can_be_judged(combination):
+    member = member_of(combination)
+    found = gradients(member)
     assert found
     assert {name: share for name, share in found.items() if not share > LEAST} == {}
+    points = POINTS[shape_for(combination[0])]
+    embeddings = member.model.embed_all(points.take(np.arange(len(points))))
+    labels = torch.tensor(points.labels)
+    evaluation = evaluate(embeddings, labels, None, member.model.aggregator, PROTOCOL)
+    assert all(map(isfinite, evaluation.quality.values()))
+    assert evaluation.bound.get("violations", 0) == 0
+
+
+def test_no_pair_of_components_is_left_out():
+    of_all, of_chosen = ({tuple(c[:3]) for c in some} for some in (legal(), COMBINATIONS))
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        wanted, found = ({(c[first], c[second]) for c in some} for some in (of_all, of_chosen))
+        assert wanted == found
 
 
 ENCODED = [
-    (encoder, "mean", ("triplet", {"level": "both"}), None)
+    (encoder, "mean", ("triplet", ()), "both", None)
     for encoder in catalogue.names("encoder")
+    if learns("encoder", encoder, POINTS[shape_for(encoder)].shape)
 ]
 
 
 @pytest.mark.parametrize("combination", ENCODED, ids=map(name_of, ENCODED))
 def test_of_any_length_all_but_the_shift_that_distances_do_not_see_learns(combination):
-    *others, shift = gradients(combination, unit_length=False).items()
+    *others, shift = gradients(member_of(combination, unit_length=False)).items()
     assert shift[0].endswith("bias")
     assert shift[1] < LEAST
     assert [name for name, share in others if not share > LEAST] == []
