@@ -4,6 +4,8 @@ import subprocess
 import sys
 
 PROGRAM = """
+from copy import deepcopy
+
 import torch
 from tests.trainables.variants import built, name_of, variants
 from trainables import catalogue
@@ -19,7 +21,8 @@ def leaf(*shape):
 
 
 def check(component, inputs, leaves, name):
-    compiled = torch.compile(component, fullgraph=True, backend="aot_eager")
+    # A copy: what one call stores must not change the other.
+    compiled = torch.compile(deepcopy(component), fullgraph=True, backend="aot_eager")
     results = [called(*inputs) for called in (component, compiled)]
     gradients = [torch.autograd.grad(result.square().sum(), leaves) for result in results]
     torch.testing.assert_close(*results)

@@ -67,7 +67,7 @@ def test_second_views_and_group_logits_are_left_out_by_default(step):
 
 def test_a_loss_needs_nothing_and_does_nothing_between_epochs_by_default():
     assert MeanLength.needs({}) == frozenset()
-    assert MeanLength("points").epoch_end() is None
+    assert not MeanLength("points").epoch_end()
 
 
 def test_search_ranges_are_values():

@@ -1,16 +1,26 @@
+from typing import get_args
+
 import pytest
 import torch
 
 from tests.trainables import variants as components
 from tests.trainables.variants import float_options, looped, name_of, stacked, variants
 from trainables import catalogue
-from trainables.contracts import EncodedStep, LabelledEmbeddings
+from trainables.contracts import EncodedStep, LabelledEmbeddings, Need
+
+
+def load(variant):
+    return catalogue.load("loss", variant[0])
+
 
 WIDTH = 5
 CLASSES = 6
 VARIANTS = variants("loss")
 AT_POINTS = [(name, o) for name, o in VARIANTS if o["level"] == "points"]
-BY_LABELS = [(name, o) for name, o in AT_POINTS if o.get("positives") != "views"]
+AMONG_ROWS = [v for v in AT_POINTS if "classes" not in catalogue.wiring(load(v))]
+BY_LABELS = [(name, o) for name, o in AMONG_ROWS if o.get("positives") != "views"]
+VIEWLESS = [v for v in AT_POINTS if "views" not in load(v).needs(v[1])]
+ORDERED = {"group_loss": {"anchors": 0}}
 AT_BOTH = [(name, o) for name, o in VARIANTS if o["level"] == "both"]
 POINT_LABELS = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2])
 GROUP_LABELS = torch.tensor([0, 0, 1, 1, 2, 2])
@@ -18,8 +28,11 @@ MEMBERS = torch.arange(12).view(6, 2)
 
 
 def built(variant, **changes):
+    """With the same weights each time, in evaluation mode: one call must not change the next."""
     name, options = variant
-    return components.built("loss", name, {**options, **changes}, width=WIDTH, classes=CLASSES)
+    torch.manual_seed(1)
+    loss = components.built("loss", name, {**options, **changes}, width=WIDTH, classes=CLASSES)
+    return loss.eval()
 
 
 @pytest.fixture(params=VARIANTS, ids=name_of)
@@ -30,6 +43,12 @@ def loss(request):
 @pytest.fixture(params=AT_POINTS, ids=name_of)
 def at_points(request):
     """Every loss in every variant, for rows that the test chooses."""
+    return built(request.param)
+
+
+@pytest.fixture(params=AMONG_ROWS, ids=name_of)
+def among_rows(request):
+    """Those of them that compare rows with each other, not with classes that they know."""
     return built(request.param)
 
 
@@ -67,7 +86,9 @@ def test_a_step_becomes_a_finite_scalar_of_its_type(loss):
     assert value.isfinite()
 
 
-def test_the_order_of_rows_does_not_matter(at_points):
+@pytest.mark.parametrize("variant", AT_POINTS, ids=name_of)
+def test_the_order_of_rows_does_not_matter(variant):
+    at_points = built(variant, **ORDERED.get(variant[0], {}))  # anchors are the first rows
     views, labels = torch.randn(2, 12, WIDTH), POINT_LABELS
     value, gradient = of_rows(at_points, views, labels.tolist())
     moved, of_moved = of_rows(at_points, views.roll(5, 1), labels.roll(5).tolist())
@@ -75,11 +96,11 @@ def test_the_order_of_rows_does_not_matter(at_points):
     torch.testing.assert_close(of_moved.roll(-5, 1), gradient)
 
 
-def test_the_names_of_classes_do_not_matter(at_points):
+def test_the_names_of_classes_do_not_matter(among_rows):
     views = torch.randn(2, 12, WIDTH)
-    value, gradient = of_rows(at_points, views, POINT_LABELS.tolist())
+    value, gradient = of_rows(among_rows, views, POINT_LABELS.tolist())
     renamed = torch.tensor([70, 3, 41])[POINT_LABELS].tolist()
-    found, of_found = of_rows(at_points, views, renamed)
+    found, of_found = of_rows(among_rows, views, renamed)
     torch.testing.assert_close(found, value, rtol=0, atol=0)
     torch.testing.assert_close(of_found, gradient, rtol=0, atol=0)
 
@@ -96,8 +117,8 @@ def test_without_negatives_the_loss_and_its_gradient_are_finite(at_points):
     assert gradient.isfinite().all()
 
 
-def test_one_row_alone_compares_to_nothing(at_points):
-    value, gradient = of_rows(at_points, torch.randn(2, 1, WIDTH), [0])
+def test_one_row_alone_compares_to_nothing(among_rows):
+    value, gradient = of_rows(among_rows, torch.randn(2, 1, WIDTH), [0])
     assert value.item() == pytest.approx(0, abs=1e-6)
     torch.testing.assert_close(gradient, torch.zeros_like(gradient))
 
@@ -145,14 +166,17 @@ def test_a_level_looks_at_its_embeddings_only(variant, level):
 @pytest.mark.parametrize("variant", VARIANTS, ids=name_of)
 def test_what_it_needs_is_declared_from_its_options(variant):
     name, options = variant
-    need = "views" if options.get("positives") == "views" else "positives"
-    assert catalogue.load("loss", name).needs(options) == {need}
+    needs = catalogue.load("loss", name).needs(options)
+    assert needs <= set(get_args(Need))
+    assert ("views" in needs) == (options.get("positives") == "views" or "teacher" in needs)
 
 
-def test_a_loss_that_needs_no_views_looks_at_none(by_labels):
+@pytest.mark.parametrize("variant", VIEWLESS, ids=name_of)
+def test_a_loss_that_needs_no_views_looks_at_none(variant):
+    loss = built(variant)
     views, labels = torch.randn(2, 12, WIDTH), POINT_LABELS
-    alone = by_labels.compare(LabelledEmbeddings(views[0], labels))
-    assert torch.equal(alone, of_rows(by_labels, views, labels.tolist())[0])
+    alone = loss.compare(LabelledEmbeddings(views[0], labels))
+    assert torch.equal(alone, of_rows(loss, views, labels.tolist())[0])
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=name_of)
