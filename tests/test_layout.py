@@ -72,7 +72,9 @@ def test_every_component_has_a_twin_test(component):
 @pytest.mark.parametrize("shelf", SHELVES)
 def test_every_twin_test_has_its_component(shelf):
     tested = {path.stem for path in (ROOT / "tests" / "trainables" / shelf).glob("test_*.py")}
-    assert tested - {"test_library"} == {f"test_{path.stem}" for path in COMPONENTS if path.parent.name == shelf}
+    assert tested - {"test_library"} == {
+        f"test_{path.stem}" for path in COMPONENTS if path.parent.name == shelf
+    }
 
 
 @pytest.mark.parametrize("component", COMPONENTS, ids=place)

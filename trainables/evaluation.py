@@ -15,6 +15,7 @@ from trainables.aggregation import aggregated
 from trainables.contracts import Aggregator, HullAggregator
 from trainables.gaps import gaps
 from trainables.grouping import Groups, draw_groups
+from trainables.informativeness import informativeness
 from trainables.retrieval import Retrieval, retrieval
 from trainables.verification import Verification, verification
 
@@ -69,9 +70,10 @@ def evaluate(
     """Everything there is to know of point embeddings and an aggregator.
 
     Quality metrics are those of :class:`Retrieval` and :class:`Verification`, and how many classes
-    were left out for making fewer than two groups. Bound metrics are those of
-    :func:`trainables.gaps.gaps` for the groups of the first draw: other draws regroup the same
-    points and move means over thousands of pairs little. The same arguments give the same result.
+    were left out for making fewer than two groups; besides, of the groups of the first draw, those
+    of :func:`trainables.informativeness.informativeness`. Bound metrics are those of
+    :func:`trainables.gaps.gaps` for the same groups: other draws regroup the same points and move
+    means over thousands of pairs little. The same arguments give the same result.
 
     Args:
         embeddings: of the points.
@@ -90,7 +92,10 @@ def evaluate(
     for size in protocol.sizes:
         quality |= held_out.measure(size, retrieval, verification)
         groups = held_out.draw(size, 0)
-        found = gaps(embeddings[groups.members], groups.labels, aggregator, protocol.seed)
+        members = embeddings[groups.members]
+        informative = informativeness(members, groups.labels, aggregator)
+        quality |= {f"{name}.size{size}": value for name, value in informative.items()}
+        found = gaps(members, groups.labels, aggregator, protocol.seed)
         bound |= {f"{name}.size{size}": value for name, value in found.means.items()}
         violations += found.violations
         pairs.append(found.pairs.add_column(0, "size", pa.array([size] * len(found.pairs))))

@@ -294,6 +294,18 @@ def test_a_reset_begins_with_random_rows():
     assert len(found) > 1
 
 
+def test_a_reset_takes_ten_iterations():
+    loss = built(groups=6, memory=500).double()
+    loss.compare(random_rows(500))
+    random = torch.get_rng_state()
+    assert loss.epoch_end()
+    torch.set_rng_state(random)
+    first = loss.memory[torch.randperm(500)[:6]]
+    ten, nine = (spherical_means(loss.memory, first, iterations) for iterations in (10, 9))
+    torch.testing.assert_close(loss.groups, ten)
+    assert not torch.allclose(ten, nine)
+
+
 @pytest.mark.parametrize("assignment", ["clusters", "labels"])
 def test_resets_come_every_few_epochs(assignment):
     loss = built(reset_every=3, assignment=assignment).double()
