@@ -20,8 +20,8 @@ def beside(name: str, quantity: str) -> str:
 
 
 def bound_of(name: str) -> str:
-    """The bound a gap metric is about, as ``t4``; the tightest where the name has none."""
-    match = re.match(r"bound/(t\d+(?:_prime)?)_", name)
+    """The bound a gap metric is about, as ``t4``; the tightest listed one where it has none."""
+    match = re.match(r"bound/(t\d+(?:_prime)?|best)_", name)
     return match[1] if match else next(iter(BOUNDS))
 
 

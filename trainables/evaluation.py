@@ -88,7 +88,7 @@ def evaluate(
     held_out = _HeldOut(embeddings, labels, natural_groups, aggregator, protocol)
     quality = held_out.measure(None, retrieval, verification)
     covered = isinstance(aggregator, HullAggregator)
-    bound, violations, pairs = {"covered": float(covered)}, 0, []
+    bound, violations, meetings, pairs = {"covered": float(covered)}, 0, 0, []
     for size in protocol.sizes:
         quality |= held_out.measure(size, retrieval, verification)
         groups = held_out.draw(size, 0)
@@ -98,9 +98,10 @@ def evaluate(
         found = gaps(members, groups.labels, aggregator, protocol.seed)
         bound |= {f"{name}.size{size}": value for name, value in found.means.items()}
         violations += found.violations
+        meetings += found.separation_violations
         pairs.append(found.pairs.add_column(0, "size", pa.array([size] * len(found.pairs))))
     if covered:
-        bound["violations"] = float(violations)
+        bound |= {"violations": float(violations), "separation_violations": float(meetings)}
     return Evaluation(quality, bound, pa.concat_tables(pairs))
 
 

@@ -1,9 +1,10 @@
 """How far the bounds on groups of one class are from the distances they bound."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
-from typing import NamedTuple
+from math import nan
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +18,26 @@ from trainables.bounds import BOUNDS, Bound, PairBounds, pair_bounds
 from trainables.contracts import Aggregator
 from trainables.margin import group_margin
 from trainables.pairs import same_class_pairs
+from trainables.separation import (
+    SEPARATION_BOUNDS,
+    Separation,
+    certified,
+    raise_largest,
+    separations,
+)
+from trainables.tighter_bounds import (
+    HullGroups,
+    TighterBound,
+    TighterBounds,
+    tighter_bounds,
+    variance,
+)
 
 LISTED_PAIRS = 2000
+SEPARATED_GROUPS = 400
+"""Groups between which separation is measured, at least; their pairs grow with the square."""
+TIGHTER: tuple[TighterBound, ...] = ("t6", "t7", "best")
+"""Bounds that are averaged and not listed: the others are looser than ``t4``, which is listed."""
 
 
 class Gaps(NamedTuple):
@@ -26,15 +45,21 @@ class Gaps(NamedTuple):
 
     ``means`` are over all pairs of groups of one class, in embedding units: ``m_star``, ``scale``,
     ``distance`` and, where the theorem covers the aggregator, for each bound as ``t4``: ``t4`` and
-    ``t4_gap``, and as shares ``t4_relative_gap`` and ``t4_tightness``; see :class:`PairBounds`.
-    ``violations`` counts pairs and bounds; it is 0 where the theorem makes no promise. ``pairs``
-    lists at most 2,000 pairs, chosen at random: ``label`` (class index), ``first`` and ``second``
-    (group numbers), and in embedding units ``distance``, ``t1``, ``t1_prime``, ``t4``, ``m_star``
-    and ``scale``, bounds being NaN for uncovered aggregators.
+    ``t4_gap``, and as shares ``t4_relative_gap`` and ``t4_tightness``; see :class:`PairBounds` and,
+    for ``t6``, ``t7`` and ``best``, :class:`TighterBounds`. There, ``certified`` is the share of
+    groups with a partner whose retrieval :func:`certified` is free of errors, and over all pairs of
+    groups of different classes ``between`` is the mean distance, ``s2`` and ``s3`` the mean bounds
+    below it; see :class:`Separation`. Where there are many groups, these are some classes' alone.
+    ``violations`` counts pairs and bounds of one class, ``separation_violations`` of different
+    classes; both are 0 where the theorem makes no promise. ``pairs`` lists at most 2,000 pairs,
+    chosen at random: ``label`` (class index), ``first`` and ``second`` (group numbers), and in
+    embedding units ``distance``, ``t1``, ``t1_prime``, ``t4``, ``m_star`` and ``scale``, bounds
+    being NaN for uncovered aggregators.
     """
 
     means: dict[str, float]
     violations: int
+    separation_violations: int
     pairs: pa.Table
 
 
@@ -56,13 +81,15 @@ def gaps(
         seed: of the choice of listed pairs.
     """
     members = members.double()
-    margin = group_margin(members, torch.ones_like(members[..., 0], dtype=torch.bool), labels)
+    mask = torch.ones_like(members[..., 0], dtype=torch.bool)
+    margin = group_margin(members, mask, labels)
     weights = hull_weights(aggregator, members)
     if weights is None:
         group_embeddings = aggregated(aggregator, members)
     else:
         group_embeddings = torch.einsum("gp,gpw->gw", weights, members)
     names = () if weights is None else BOUNDS
+    overall = {"m_star": margin.m_star.item(), "scale": margin.scale.item()}
     counts = labels.bincount()
     count = int((counts * (counts - 1) // 2).sum())
     listed = np.random.default_rng(seed).choice(count, min(count, LISTED_PAIRS), replace=False)
@@ -75,19 +102,70 @@ def gaps(
         tables.append(_table(found, labels[first], np.sort(inside)))
         start += len(first)
     violations = sum(sums.pop(f"{name}_violations") for name in names)
-    means = {name: total / count for name, total in sums.items()}
-    overall = {"m_star": margin.m_star.item(), "scale": margin.scale.item()}
-    return Gaps({**overall, **means}, int(violations), pa.concat_tables(tables))
+    overall |= {name: total / count for name, total in sums.items()}
+    separation_violations = 0
+    if weights is not None:
+        spread = variance(members, weights, group_embeddings)
+        groups = HullGroups(margin, weights, group_embeddings, spread)
+        tighter, more = _tighter(groups, labels)
+        some = _some_classes(labels, seed)
+        apart, separation_violations = _apart(
+            separations(margin, members[some], mask[some], labels[some], weights[some])
+        )
+        overall |= tighter | apart
+        violations += more
+    return Gaps(overall, int(violations), separation_violations, pa.concat_tables(tables))
+
+
+def _some_classes(labels: Int[Tensor, " groups"], seed: int) -> Int[Tensor, " chosen"]:
+    """All groups of as many classes, chosen at random, as have ``SEPARATED_GROUPS`` of them."""
+    counts = labels.bincount().numpy()
+    classes = np.random.default_rng(seed).permutation(counts.nonzero()[0])
+    enough = max(2, int(np.searchsorted(counts[classes].cumsum(), SEPARATED_GROUPS)) + 1)
+    chosen = torch.from_numpy(np.isin(labels.numpy(), classes[:enough]))
+    return chosen.nonzero().squeeze(1)
+
+
+def _tighter(groups: HullGroups, labels: Int[Tensor, " groups"]) -> tuple[dict[str, float], int]:
+    """Means of the tighter bounds with the certified share, and their violations."""
+    sums: Counter[str] = Counter()
+    largest, count = torch.full_like(groups.variance, -torch.inf), 0
+    for pairs in same_class_pairs(labels):
+        found = tighter_bounds(groups, pairs)
+        raise_largest(largest, pairs, found.t4)
+        count += len(found.first)
+        for name in TIGHTER:
+            sums.update({key: values.sum().item() for key, values in _of_bound(found, name)})
+    violations = sum(sums.pop(f"{name}_violations") for name in TIGHTER)
+    free = certified(largest, groups.found.m_star)[largest != -torch.inf]
+    share = {"certified": free.double().mean().item()}
+    return share | {name: total / count for name, total in sums.items()}, int(violations)
+
+
+def _apart(chunks: Iterable[Separation]) -> tuple[dict[str, float], int]:
+    """Means over pairs of groups of different classes, and violations of the bounds below them."""
+    sums: Counter[str] = Counter()
+    count = violations = 0
+    for found in chunks:
+        count += len(found.first)
+        violations += sum(int(found.violated(name).sum()) for name in SEPARATION_BOUNDS)
+        measured = {"between": found.distance, "s2": found.s2, "s3": found.s3}
+        sums.update({name: values.sum().item() for name, values in measured.items()})
+    return {name: total / count if count else nan for name, total in sums.items()}, violations
 
 
 def _measured(found: PairBounds, names: tuple[Bound, ...]) -> Iterator[tuple[str, Tensor]]:
     yield "distance", found.distance
     for name in names:
-        yield name, found.bound(name)
-        yield f"{name}_gap", found.gap(name)
-        yield f"{name}_relative_gap", found.relative_gap(name)
-        yield f"{name}_tightness", found.tightness(name)
-        yield f"{name}_violations", found.violated(name)
+        yield from _of_bound(found, name)
+
+
+def _of_bound(found: PairBounds | TighterBounds, name: Any) -> Iterator[tuple[str, Tensor]]:
+    yield name, found.bound(name)
+    yield f"{name}_gap", found.gap(name)
+    yield f"{name}_relative_gap", found.relative_gap(name)
+    yield f"{name}_tightness", found.tightness(name)
+    yield f"{name}_violations", found.violated(name)
 
 
 def _table(found: PairBounds, labels: Int[Tensor, " pairs"], rows: NDArray[np.int64]) -> pa.Table:

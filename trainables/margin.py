@@ -32,13 +32,15 @@ class GroupMargin(NamedTuple):
 
     ``reach`` is the theorem's D with the best negative group: the smallest, over groups of other
     classes, of the largest distance of a point of this group to a point of that one. Padded places
-    of ``delta`` repeat a real point of their group.
+    of ``delta`` repeat a real point of their group. ``m_squared`` is the smallest bound on
+    ``d(a, p)^2 - d(a, n)^2`` over all triplets, in squared units, NaN where there is none.
     """
 
     m_star: Float[Tensor, ""]
     delta: Float[Tensor, "groups points"]
     reach: Float[Tensor, " groups"]
     scale: Float[Tensor, ""]
+    m_squared: Float[Tensor, ""]
 
 
 def margin(embeddings: Float[Tensor, "rows width"], labels: Int[Tensor, " rows"]) -> Margin:
@@ -68,6 +70,8 @@ def group_margin(
     # A class of one point has no positive: without this its distance to itself would be one.
     anchors = torch.where(count > 1, tally.furthest, -torch.inf)
     m_star = (anchors - tally.nearest).max()
+    # The square of -inf keeps its sign.
+    m_squared = (anchors * anchors.abs() - tally.nearest.square()).max()
     back = order.argsort()
     real = mask.sum(dtype=torch.float64)
     different = (real * real - (count * mask.sum(1)).sum()) / 2
@@ -76,6 +80,7 @@ def group_margin(
         delta=tally.nearest.T[back],
         reach=tally.reach[back],
         scale=tally.total / different,
+        m_squared=torch.where(m_squared == -torch.inf, torch.nan, m_squared),
     )
 
 

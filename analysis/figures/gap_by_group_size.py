@@ -39,6 +39,7 @@ def data(tables: StudyTables) -> GapByGroupSize:
     gaps = best[["key", "combination"]].merge(tables.metrics[is_gap], on="key")
     gaps = gaps.dropna(subset="value").rename(columns={"value": "relative_gap"})
     gaps["bound"] = [bound_of(name) for name in gaps["name"]]
+    gaps = gaps[gaps["bound"].isin(BOUNDS)].copy()
     gaps["size"] = [size_of(name) for name in gaps["name"]]
     gaps = gaps.sort_values(["bound", "size"], kind="stable", ignore_index=True)
     columns = ["combination", "bound", "size", "relative_gap"]

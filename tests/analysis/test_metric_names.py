@@ -26,6 +26,8 @@ def test_a_neighbour_has_the_same_size():
     ("name", "bound"),
     [
         ("bound/t4_gap.size5", "t4"),
+        ("bound/t6_gap.size5", "t6"),
+        ("bound/best_relative_gap.size5", "best"),
         ("bound/t1_gap.size5", "t1"),
         ("bound/t1_prime_relative_gap.size5", "t1_prime"),
     ],

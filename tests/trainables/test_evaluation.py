@@ -88,15 +88,15 @@ def test_quality_is_the_mean_over_independent_draws(monkeypatch):
 
 
 def test_bound_metrics_of_a_covered_aggregator(found):
-    per_size = ["m_star", "scale", "distance"] + [
+    per_size = ["m_star", "scale", "distance", "certified", "between", "s2", "s3"] + [
         f"{bound}{suffix}"
-        for bound in ("t1", "t1_prime", "t4")
+        for bound in ("t1", "t1_prime", "t4", "t6", "t7", "best")
         for suffix in ("", "_gap", "_relative_gap", "_tightness")
     ]
     names = {f"{name}.size{size}" for name in per_size for size in PROTOCOL.sizes}
-    assert set(found.bound) == names | {"covered", "violations"}
+    assert set(found.bound) == names | {"covered", "violations", "separation_violations"}
     assert found.bound["covered"] == 1
-    assert found.bound["violations"] == 0
+    assert found.bound["violations"] == found.bound["separation_violations"] == 0
 
 
 def test_an_uncovered_aggregator_has_distances_but_no_bounds():

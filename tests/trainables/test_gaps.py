@@ -6,6 +6,8 @@ import torch
 from trainables import gaps
 from trainables.bounds import BOUNDS, bounds
 from trainables.contracts import Aggregator, HullAggregator
+from trainables.separation import half_margin_share, separations
+from trainables.tighter_bounds import hull_groups, tighter_bounds
 
 
 class Mean(HullAggregator):
@@ -100,4 +102,23 @@ def test_outside_the_hull_only_distances_are_measured():
 @pytest.mark.parametrize("points", [1, 2, 7])
 def test_float32_embeddings_make_no_violation(spread, points):
     clouds = spread * members(1, points=points) + 100 * LABELS[:, None, None]
-    assert gaps.gaps(clouds, LABELS, Mean(4), 0).violations == 0
+    found = gaps.gaps(clouds, LABELS, Mean(4), 0)
+    assert found.violations == found.separation_violations == 0
+
+
+@pytest.mark.parametrize("spread", [0.001, 1.0])
+def test_tighter_bounds_and_separation_are_measured_over_all_pairs(spread):
+    clouds = (spread * members() + 100 * LABELS[:, None, None]).double()
+    mask = torch.ones(10, 3, dtype=torch.bool)
+    weights = torch.full((10, 3), 1 / 3, dtype=torch.float64)
+    groups = hull_groups(clouds, mask, LABELS, weights)
+    pairs = (LABELS[:, None] == LABELS).triu(1).nonzero(as_tuple=True)
+    expected, found = tighter_bounds(groups, pairs), gaps.gaps(clouds, LABELS, Mean(4), 0)
+    for name in gaps.TIGHTER:
+        assert found.means[name] == pytest.approx(expected.bound(name).mean().item(), rel=1e-6)
+        tightness = expected.tightness(name).mean().item()
+        assert found.means[f"{name}_tightness"] == pytest.approx(tightness, rel=1e-6)
+    assert found.means["certified"] == half_margin_share(groups, LABELS) == 1
+    [apart] = separations(groups.found, clouds, mask, LABELS, weights)
+    for name, values in {"between": apart.distance, "s2": apart.s2, "s3": apart.s3}.items():
+        assert found.means[name] == pytest.approx(values.mean().item(), rel=1e-6)

@@ -10,6 +10,7 @@ TABLES = tables_of(
         metric(BEST["key"], "bound/t4_relative_gap.size2", 0.75),
         metric(BEST["key"], "bound/t1_prime_relative_gap.size2", 1.5),
         metric(BEST["key"], "bound/t4_gap.size2", 9.0),
+        metric(BEST["key"], "bound/best_relative_gap.size2", 0.1),
         metric(OTHER["key"], "bound/t4_relative_gap.size2", 0.5),
         metric(OTHER["key"], "bound/t4_relative_gap.size10", 0.6),
         metric(WORSE["key"], "bound/t4_relative_gap.size2", 9.0),

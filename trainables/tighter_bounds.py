@@ -1,0 +1,221 @@
+"""Tighter bounds on the distance of two groups of one class, from the same margin.
+
+Notation: ``d`` is the Euclidean distance of two members, ``m*`` the margin, ``delta`` a member's
+distance to its nearest point of another class, alpha and beta the weights of the members in their
+group embeddings. Each bound holds for all weights, hence for every hull aggregator. Everything is
+float64, takes memory linear in the number of points, and holds for embeddings.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, final
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, einsum
+
+from trainables.bounds import TOLERANCE
+from trainables.distances import TILE, distances
+from trainables.margin import GroupMargin, group_margin
+
+TighterBound = Literal["t2", "t3", "t4", "t6", "t7", "best"]
+TIGHTER_BOUNDS: tuple[TighterBound, ...] = ("t2", "t3", "t4", "t6", "t7", "best")
+CACHED = 2**17
+"""Floats that are fast to reach."""
+
+
+class HullGroups(NamedTuple):
+    """Groups of a hull aggregator, as far as the bounds on their pairs look at them.
+
+    ``found`` is the margin of the grouped points, ``embeddings`` the group embeddings ``sum_i
+    alpha_i s_i`` and ``variance`` the mean squared distance of the members to them, ``sum_i alpha_i
+    |s_i - z|^2``.
+    """
+
+    found: GroupMargin
+    weights: Float[Tensor, "groups points"]
+    embeddings: Float[Tensor, "groups width"]
+    variance: Float[Tensor, " groups"]
+
+
+@final
+@dataclass(frozen=True)
+class TighterBounds:
+    """Pairs of groups of one class: their distance and tighter bounds on it; embedding units.
+
+    Args:
+        first, second: the groups of each pair.
+        distance: of the two group embeddings.
+        t2: ``m* + max_i delta_i`` over the members of one group.
+        t3: ``m* + sum_i alpha_i delta_i`` over the members of one group.
+        t4: ``m* + sum_ij alpha_i beta_j min(delta_i, delta_j)``; either member is the anchor.
+        t6: ``sqrt(sum_ij alpha_i beta_j (m* + min(delta_i, delta_j))^2 - V - W)``, from
+            ``|z - w|^2 = sum_ij alpha_i beta_j d_ij^2 - V - W``, where V and W are the variances.
+        t7: ``sqrt(m2 + sum_ij alpha_i beta_j min(delta_i, delta_j)^2 - V - W)``, the same with the
+            squared margin m2.
+        scale: see :class:`trainables.margin.Margin`.
+
+    The anchors of ``t2`` and ``t3`` are the members of one group; both groups give a valid bound,
+    and these are the smaller ones. ``t4 <= t3 <= t2 <= t1_prime <= t1``; ``t6`` and ``t7`` have no
+    place in that order. ``t6`` and ``t7`` need an inner product, the others hold in any norm.
+    """
+
+    first: Int[Tensor, " pairs"]
+    second: Int[Tensor, " pairs"]
+    distance: Float[Tensor, " pairs"]
+    t2: Float[Tensor, " pairs"]
+    t3: Float[Tensor, " pairs"]
+    t4: Float[Tensor, " pairs"]
+    t6: Float[Tensor, " pairs"]
+    t7: Float[Tensor, " pairs"]
+    scale: Float[Tensor, ""]
+
+    @property
+    def best(self) -> Float[Tensor, " pairs"]:
+        """The smallest bound of each pair: of T4, T6 and T7."""
+        return torch.minimum(self.t4, torch.minimum(self.t6, self.t7))
+
+    def bound(self, name: TighterBound) -> Float[Tensor, " pairs"]:
+        """The bound of that name."""
+        found: Tensor = getattr(self, name)
+        return found
+
+    def gap(self, name: TighterBound) -> Float[Tensor, " pairs"]:
+        """Bound minus distance; at least 0 up to rounding."""
+        return self.bound(name) - self.distance
+
+    def relative_gap(self, name: TighterBound) -> Float[Tensor, " pairs"]:
+        """Gap as a share of the scale; NaN where all points coincide."""
+        return self.gap(name) / self.scale
+
+    def tightness(self, name: TighterBound) -> Float[Tensor, " pairs"]:
+        """Distance as a share of its bound, from 0 to 1; 1 where both are 0."""
+        bound = self.bound(name)
+        return torch.where(self.distance == bound, 1.0, self.distance / bound)
+
+    def violated(self, name: TighterBound) -> Bool[Tensor, " pairs"]:
+        """Whether the distance exceeds its bound by more than rounding explains.
+
+        Squares are compared: the root of a difference of squares loses half of their digits.
+        """
+        allowed = self.bound(name).square() + TOLERANCE * self.scale.square()
+        return self.distance.square() > allowed
+
+
+def hull_groups(
+    members: Float[Tensor, "groups points width"],
+    mask: Bool[Tensor, "groups points"],
+    labels: Int[Tensor, " groups"],
+    weights: Float[Tensor, "groups points"],
+) -> HullGroups:
+    """Measures groups once, so that :func:`tighter_bounds` is cheap for each chunk of pairs.
+
+    Args:
+        members: embeddings of the groups' points; arbitrary finite values at padded places.
+        mask: True at real points.
+        labels: class index of each group.
+        weights: of each member in its group embedding: non-negative, sum 1, 0 at padded places.
+    """
+    members, weights = members.double(), weights.double()
+    embeddings = einsum("gp,gpw->gw", weights, members)
+    return HullGroups(
+        found=group_margin(members, mask, labels),
+        weights=weights,
+        embeddings=embeddings,
+        variance=variance(members, weights, embeddings),
+    )
+
+
+def variance(
+    members: Float[Tensor, "groups points width"],
+    weights: Float[Tensor, "groups points"],
+    embeddings: Float[Tensor, "groups width"],
+) -> Float[Tensor, " groups"]:
+    """Mean squared distance of members to their group embedding, ``sum_i alpha_i |s_i - z|^2``."""
+    squares = (members - embeddings[:, None]).square_().sum(2)
+    return einsum("gp,gp->g", weights, squares)
+
+
+@torch.no_grad()
+def point_reach(
+    members: Float[Tensor, "groups points width"],
+    mask: Bool[Tensor, "groups points"],
+    labels: Int[Tensor, " groups"],
+) -> Float[Tensor, " groups"]:
+    """The theorem's D with the best single negative: ``min_n max_i d(s_i, n)``.
+
+    The theorem asks for a non-empty set of negatives, and one point will do: ``m*`` plus the
+    smaller reach of a pair is the bound T1'', between T2 and T1'. Infinite without other classes.
+    """
+    centred = members.double() - members[mask].double().mean(0)
+    points, classes = centred[mask], labels[:, None].expand(mask.shape)[mask]
+    found = []
+    groups = torch.arange(len(labels), device=labels.device)
+    for rows in groups.split(_rows_at_once(mask.shape[1] * len(points))):
+        apart = distances(centred[rows].flatten(0, 1), points)
+        apart = apart.view(len(rows), -1, len(points)).masked_fill_(~mask[rows, :, None], 0)
+        other = apart.amax(1).masked_fill_(labels[rows, None] == classes, torch.inf)
+        found.append(other.amin(1))
+    return torch.cat(found)
+
+
+def tighter_bounds(
+    groups: HullGroups, pairs: tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]]
+) -> TighterBounds:
+    """Distance and bounds of the given pairs of groups, each pair of one class."""
+    first, second = pairs
+    m_star, delta = groups.found.m_star, groups.found.delta
+    furthest, average = delta.amax(1), einsum("gp,gp->g", groups.weights, delta)
+    smaller = _in_chunks(
+        lambda *chunk: _smaller(groups, *chunk), first, second, delta.shape[1] ** 2
+    )
+    spread = groups.variance[first] + groups.variance[second]
+    apart = _in_chunks(
+        lambda one, other: (groups.embeddings[one] - groups.embeddings[other]).norm(dim=1)[:, None],
+        first,
+        second,
+        groups.embeddings.shape[1],
+    )
+    return TighterBounds(
+        first=first,
+        second=second,
+        distance=apart[:, 0],
+        t2=m_star + torch.minimum(furthest[first], furthest[second]),
+        t3=m_star + torch.minimum(average[first], average[second]),
+        t4=m_star + smaller[:, 0],
+        t6=(smaller[:, 1] - spread).clamp(min=0).sqrt(),
+        t7=(groups.found.m_squared + smaller[:, 2] - spread).clamp(min=0).sqrt(),
+        scale=groups.found.scale,
+    )
+
+
+def _smaller(
+    groups: HullGroups, first: Int[Tensor, " pairs"], second: Int[Tensor, " pairs"]
+) -> Float[Tensor, "pairs 3"]:
+    """Weighted means of ``min(delta_i, delta_j)``, of its square with m* added, and of its square.
+
+    The square with m* is not expanded: far-apart classes would cancel in it.
+    """
+    delta, weights = groups.found.delta, groups.weights
+    smaller = torch.minimum(delta[first, :, None], delta[second, None, :])
+    means = (smaller, (groups.found.m_star + smaller).square(), smaller.square())
+    return torch.stack(
+        [einsum("ni,nij,nj->n", weights[first], of, weights[second]) for of in means], 1
+    )
+
+
+def _rows_at_once(floats: int) -> int:
+    """Rows of so many distances that fit in a tile."""
+    return max(1, TILE // floats)
+
+
+def _in_chunks(
+    measure: Callable[[Tensor, Tensor], Tensor],
+    first: Int[Tensor, " pairs"],
+    second: Int[Tensor, " pairs"],
+    floats: int,
+) -> Float[Tensor, "pairs measures"]:
+    """Measures as many pairs at once as keep their floats in the processor's cache."""
+    size = max(1, CACHED // floats)
+    chunks = zip(torch.split(first, size), torch.split(second, size), strict=True)
+    return torch.cat([measure(one, other) for one, other in chunks])

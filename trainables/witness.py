@@ -1,0 +1,92 @@
+"""Who attains the extremes: the triplet behind ``m*`` and the pairs behind the gaps."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from trainables.bounds import PairBounds
+from trainables.distances import TILE, exact_distances
+from trainables.tighter_bounds import TighterBounds
+
+Bounded = PairBounds | TighterBounds
+
+
+class Triplet(NamedTuple):
+    """Points whose ``excess``, ``d(anchor, positive) - d(anchor, negative)``, is ``m*``."""
+
+    anchor: int
+    positive: int
+    negative: int
+    excess: float
+
+
+class Pair(NamedTuple):
+    """Two groups of one class, their distance, and bound minus distance; embedding units."""
+
+    first: int
+    second: int
+    distance: float
+    gap: float
+
+
+@torch.no_grad()
+def worst_triplet(
+    points: Float[Tensor, "rows width"], labels: Int[Tensor, " rows"]
+) -> Triplet | None:
+    """The triplet that attains ``m*``, or None without any; the first one of several."""
+    points = points.double()
+    worst: tuple[float, int] = (-torch.inf, -1)
+    for rows in torch.arange(len(points)).split(max(1, TILE // max(1, len(points)))):
+        positives, negatives = _candidates(points, labels, rows)
+        excess, row = (positives.amax(1) - negatives.amin(1)).max(0)
+        if excess > worst[0]:
+            worst = (excess.item(), int(rows[row]))
+    excess_of, anchor = worst
+    if anchor < 0:
+        return None
+    positives, negatives = _candidates(points, labels, torch.tensor([anchor]))
+    return Triplet(anchor, int(positives.argmax()), int(negatives.argmin()), excess_of)
+
+
+def worst_pairs(chunks: Iterable[Bounded], name: Any) -> tuple[Pair, Pair] | None:
+    """The pair with the largest gap and the one with the largest tightness; None without bounds.
+
+    Args:
+        chunks: bounds of pairs, held one at a time; the first pair wins where several are equal.
+        name: of the bound, one that the chunks have.
+    """
+    widest: tuple[float, Pair] | None = None
+    tightest: tuple[float, Pair] | None = None
+    for chunk in chunks:
+        widest = _larger(widest, chunk, name, chunk.gap(name))
+        tightest = _larger(tightest, chunk, name, chunk.tightness(name))
+    return (widest[1], tightest[1]) if widest and tightest else None
+
+
+def _larger(
+    kept: tuple[float, Pair] | None, chunk: Bounded, name: Any, values: Float[Tensor, " pairs"]
+) -> tuple[float, Pair] | None:
+    values = values.nan_to_num(nan=-torch.inf)
+    if len(values) == 0 or (kept is not None and values.max() <= kept[0]):
+        return kept
+    place = int(values.argmax())
+    if values[place] == -torch.inf:
+        return kept
+    measured = (chunk.distance[place].item(), chunk.gap(name)[place].item())
+    pair = Pair(int(chunk.first[place]), int(chunk.second[place]), *measured)
+    return values[place].item(), pair
+
+
+def _candidates(
+    points: Float[Tensor, "rows width"], labels: Int[Tensor, " rows"], anchors: Int[Tensor, " some"]
+) -> tuple[Float[Tensor, "some rows"], Float[Tensor, "some rows"]]:
+    """Distances to positives, -inf elsewhere, and to negatives, inf elsewhere."""
+    apart = exact_distances(points[anchors], points)
+    same = labels[anchors, None] == labels
+    negatives = apart.masked_fill(same, torch.inf)
+    positives = apart.masked_fill(~same, -torch.inf)
+    positives[torch.arange(len(anchors)), anchors] = -torch.inf
+    return positives, negatives
