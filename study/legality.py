@@ -22,13 +22,14 @@ def problems(
         objectives: what is optimised.
     """
     combined = space.combinations
-    encoders = {c.encoder.path: c.encoder for c in combined}.values() if shape else ()
     parts = {part.path: part for combination in combined for part in combination.parts()}
     pairs = {(c.aggregator.path, c.loss.path): (c.aggregator, c.loss) for c in combined}
+    models = {(c.encoder.name, c.aggregator.name): (c.encoder, c.aggregator) for c in combined}
     found = [
-        *(problem for encoder in encoders for problem in _unfit_encoder(encoder, shape or ())),
+        *(problem for part in parts.values() if shape for problem in _unfit(part, shape)),
         *(problem for part in parts.values() for problem in _contradicting_options(part)),
         *(p for pair in pairs.values() for p in _idle_aggregator(*pair, space.training)),
+        *(p for pair in models.values() if shape for p in _nothing_learns(*pair, shape)),
         *_unmet_needs(space),
         *(problem for c in combined for problem in _missing_logits(c)),
         *(_undefined_gaps(combined) if "relative_gap" in objectives else ()),
@@ -41,10 +42,27 @@ def is_covered(aggregator: str) -> bool:
     return catalogue.load("aggregator", aggregator).outside_hull is None
 
 
-def _unfit_encoder(encoder: OptionSpaces, shape: tuple[int, ...]) -> Iterator[str]:
-    unfit = catalogue.load("encoder", encoder.name).unfit(shape)
-    if unfit:
-        yield f"search.{encoder.path}: {unfit}"
+def _unfit(part: OptionSpaces, shape: tuple[int, ...]) -> Iterator[str]:
+    """An encoder or views that points of this shape do not fit."""
+    slot = part.path.split(".")[0]
+    if slot in ("encoder", "views"):
+        unfit = catalogue.load(slot, part.name).unfit(shape)
+        if unfit:
+            yield f"search.{part.path}: {unfit}"
+
+
+def _nothing_learns(
+    encoder: OptionSpaces, aggregator: OptionSpaces, shape: tuple[int, ...]
+) -> Iterator[str]:
+    """An encoder and an aggregator that hold no parameter at all."""
+    if catalogue.is_learnable(catalogue.load("aggregator", aggregator.name), TYPICAL_WIDTH):
+        return
+    component = catalogue.load("encoder", encoder.name)
+    if component.unfit(shape) is None and not catalogue.is_learnable(component, shape):
+        yield (
+            f"search.{encoder.path}: learns nothing, and neither does aggregator "
+            f"{aggregator.name}; use an aggregator that learns"
+        )
 
 
 def _contradicting_options(part: OptionSpaces) -> Iterator[str]:

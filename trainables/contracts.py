@@ -204,6 +204,11 @@ class Views(nn.Module, ABC):
         super().__init__()
         self.shape = shape
 
+    @classmethod
+    def unfit(cls, shape: tuple[int, ...]) -> str | None:
+        """Why points of this shape cannot be changed so, or None where they can."""
+        return None
+
     @abstractmethod
     def forward(
         self, points: Float[Tensor, "batch *shape"], generator: Generator

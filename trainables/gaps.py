@@ -16,7 +16,7 @@ from torch import Tensor
 from trainables.aggregation import aggregated, hull_weights
 from trainables.bounds import BOUNDS, Bound, PairBounds, pair_bounds
 from trainables.contracts import Aggregator
-from trainables.margin import group_margin
+from trainables.margin import GroupMargin, group_margin
 from trainables.pairs import same_class_pairs
 from trainables.separation import (
     SEPARATION_BOUNDS,
@@ -88,8 +88,31 @@ def gaps(
         group_embeddings = aggregated(aggregator, members)
     else:
         group_embeddings = torch.einsum("gp,gpw->gw", weights, members)
-    names = () if weights is None else BOUNDS
+    means, violations, table = _same_class(margin, labels, weights, group_embeddings, seed)
+    separation_violations = 0
+    if weights is not None:
+        spread = variance(members, weights, group_embeddings)
+        groups = HullGroups(margin, weights, group_embeddings, spread)
+        tighter, more = _tighter(groups, labels)
+        some = _some_classes(labels, seed)
+        apart, separation_violations = _apart(
+            separations(margin, members[some], mask[some], labels[some], weights[some])
+        )
+        means |= tighter | apart
+        violations += more
     overall = {"m_star": margin.m_star.item(), "scale": margin.scale.item()}
+    return Gaps(overall | means, violations, separation_violations, table)
+
+
+def _same_class(
+    margin: GroupMargin,
+    labels: Int[Tensor, " groups"],
+    weights: Float[Tensor, "groups points"] | None,
+    group_embeddings: Float[Tensor, "groups width"],
+    seed: int,
+) -> tuple[dict[str, float], int, pa.Table]:
+    """Means over pairs of groups of one class, violations of the listed bounds, and the list."""
+    names = () if weights is None else BOUNDS
     counts = labels.bincount()
     count = int((counts * (counts - 1) // 2).sum())
     listed = np.random.default_rng(seed).choice(count, min(count, LISTED_PAIRS), replace=False)
@@ -101,20 +124,9 @@ def gaps(
         inside = listed[(start <= listed) & (listed < start + len(first))] - start
         tables.append(_table(found, labels[first], np.sort(inside)))
         start += len(first)
-    violations = sum(sums.pop(f"{name}_violations") for name in names)
-    overall |= {name: total / count for name, total in sums.items()}
-    separation_violations = 0
-    if weights is not None:
-        spread = variance(members, weights, group_embeddings)
-        groups = HullGroups(margin, weights, group_embeddings, spread)
-        tighter, more = _tighter(groups, labels)
-        some = _some_classes(labels, seed)
-        apart, separation_violations = _apart(
-            separations(margin, members[some], mask[some], labels[some], weights[some])
-        )
-        overall |= tighter | apart
-        violations += more
-    return Gaps(overall, int(violations), separation_violations, pa.concat_tables(tables))
+    violations = int(sum(sums.pop(f"{name}_violations") for name in names))
+    means = {name: total / count for name, total in sums.items()}
+    return means, violations, pa.concat_tables(tables)
 
 
 def _some_classes(labels: Int[Tensor, " groups"], seed: int) -> Int[Tensor, " chosen"]:

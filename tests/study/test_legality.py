@@ -1,7 +1,11 @@
+import numpy as np
 import pytest
 
 from study.legality import is_covered
 from tests.study.files import accepted, refused
+from trainables import catalogue
+from trainables.data import write_parquet
+from trainables.importers.recognise import import_points
 
 VIEWS = "search.views: {noise: {}}"
 WITH_VIEWS = "search.loss.infonce: {positives: views}"
@@ -23,12 +27,12 @@ WITH_VIEWS = "search.loss.infonce: {positives: views}"
         (
             [WITH_VIEWS],
             "search.loss.infonce: compares two views, but there are none; name some under "
-            "search.views, from dropout, noise",
+            f"search.views, from {', '.join(catalogue.names('views'))}",
         ),
         (
             ["search.loss.infonce: {positives: [labels, views]}", "search.views: {}"],
             "search.loss.infonce: compares two views, but there are none; name some under "
-            "search.views, from dropout, noise",
+            f"search.views, from {', '.join(catalogue.names('views'))}",
         ),
         (
             [VIEWS],
@@ -94,6 +98,57 @@ def test_what_cannot_learn_or_cannot_be_is_refused(tmp_path, changes, problem):
 def test_an_encoder_that_does_not_fit_the_points_is_refused(tmp_path):
     (problem,) = refused(tmp_path, "search.encoder.conv4: {}")
     assert problem.startswith("search.encoder.conv4: ")
+
+
+def test_views_that_do_not_fit_the_points_are_refused(tmp_path):
+    labels = np.arange(200) % 10
+    np.savez(tmp_path / "flat.npz", points=np.eye(200)[:, :40], labels=labels)
+    write_parquet(import_points(tmp_path / "flat.npz"), tmp_path / "flat.parquet")
+    problems = refused(
+        tmp_path,
+        f"data.source: {tmp_path / 'flat.parquet'}",
+        WITH_VIEWS,
+        "search.views: {noise: {}, affine: {}}",
+    )
+    assert problems == [
+        "search.views.affine: affine needs images of at least 2 x 2, got points of shape 40; "
+        "use noise, dropout or mixing"
+    ]
+
+
+def test_a_model_without_anything_to_learn_is_refused(tmp_path):
+    (problem,) = refused(tmp_path, "-search.encoder.linear", "search.encoder.identity: {}")
+    assert problem == (
+        "search.encoder.identity: learns nothing, and neither does aggregator mean; use an "
+        "aggregator that learns"
+    )
+
+
+def test_wrappers_and_libraries_are_named_in_one_word(tmp_path):
+    study = accepted(
+        tmp_path,
+        "search.encoder.groupface-linear: {width: 8, latent: 4}",
+        "search.loss.library-MultiSimilarityLoss: {alpha: {low: 1.0, high: 4.0}}",
+    )
+    labels = {combination.label for combination in study.combinations}
+    assert "groupface-linear+mean+library-MultiSimilarityLoss" in labels
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (
+            "search.encoder.groupfaces-linear: {}",
+            "search.encoder.groupfaces-linear: no such encoder; did you mean groupface-linear?",
+        ),
+        (
+            "search.loss.library-CircelLoss: {}",
+            "search.loss.library-CircelLoss: no such loss; did you mean library-CircleLoss?",
+        ),
+    ],
+)
+def test_misspelt_wrappers_and_libraries_are_recognised(tmp_path, change, problem):
+    assert refused(tmp_path, change) == [problem]
 
 
 def test_rules_across_the_options_of_a_component_are_asked(tmp_path):

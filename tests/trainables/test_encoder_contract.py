@@ -1,3 +1,5 @@
+from math import prod
+
 import pytest
 import torch
 
@@ -6,6 +8,7 @@ from trainables import catalogue
 from trainables.contracts import Encoder
 
 SHAPES = [(1,), (12,), *[(c, side, side) for c in (1, 3) for side in (16, 28, 33)], (1, 16, 40)]
+SMALL = {"width": 7, "channels": 4, "hidden": 16}
 VARIANTS = variants("encoder")
 
 
@@ -24,7 +27,9 @@ def case_name(case):
 def built(variant, shape, **changes):
     """An encoder that has seen a batch, so that its batch statistics are its own."""
     name, options = variant
-    encoder = catalogue.load("encoder", name)(shape, width=7, **{**options, **changes})
+    component = catalogue.load("encoder", name)
+    small = {key: SMALL[key] for key in catalogue.options(component) if key in SMALL}
+    encoder = component(shape, **{**small, **options, **changes})
     encoder(torch.rand(6, *shape))
     return encoder
 
@@ -49,8 +54,9 @@ def test_every_point_gets_an_embedding_of_width_floats(fitted, training):
     encoder, shape = fitted
     output = encoder.train(training)(torch.rand(5, *shape))
     assert isinstance(encoder, Encoder)
-    assert encoder.width == 7
-    assert output.embedding.shape == (5, 7)
+    width = 7 if "width" in catalogue.options(type(encoder)) else prod(shape)
+    assert encoder.width == width
+    assert output.embedding.shape == (5, width)
     assert output.embedding.dtype == torch.float32
     assert output.embedding.isfinite().all()
 

@@ -16,6 +16,7 @@ from trainables.evaluation import Protocol, evaluate
 from trainables.member import Member
 
 WIDTH = 8
+SMALL = {"width": WIDTH, "channels": 8}
 LEAST = 5e-6
 """Smallest share of the largest gradient that is more than the rounding of a zero."""
 POINTS = {"points": clouds(3, 8, apart=0.1), "images": images(3, 8)}
@@ -38,10 +39,12 @@ def learns(slot, name, *wiring):
     return catalogue.is_learnable(catalogue.load(slot, name), *wiring)
 
 
-def shape_for(encoder):
-    """Of points that an encoder takes."""
-    fits = catalogue.load("encoder", encoder).unfit(POINTS["points"].shape) is None
-    return "points" if fits else "images"
+def points_for(encoder, views=None):
+    """Points that an encoder and views take."""
+    parts = [("encoder", encoder), *([("views", views)] if views else [])]
+    shape = POINTS["points"].shape
+    fit = all(catalogue.load(slot, name).unfit(shape) is None for slot, name in parts)
+    return POINTS["points" if fit else "images"]
 
 
 def legal():
@@ -52,7 +55,7 @@ def legal():
         if "group_logits" in needs and not tells_groups:
             continue
         moves = learns("aggregator", aggregator, WIDTH)
-        if not moves and not learns("encoder", encoder, POINTS[shape_for(encoder)].shape):
+        if not moves and not learns("encoder", encoder, points_for(encoder).shape):
             continue
         views = catalogue.names("views") if "views" in needs else [None]
         for level, seen in product(("points", "groups", "both"), views):
@@ -76,10 +79,11 @@ def name_of(combination):
 def member_of(combination, unit_length=True):
     encoder, aggregator, (loss, options), level, views = combination
     known = catalogue.options(catalogue.load("encoder", encoder))
-    points = POINTS[shape_for(encoder)]
+    small = {key: SMALL[key] for key in SMALL if key in known}
+    points = points_for(encoder, views)
     return Member(
         combined(
-            (encoder, {"width": WIDTH} if "width" in known else {}),
+            (encoder, small),
             (aggregator, {}),
             (loss, {"level": level, **dict(options)}),
             views,
@@ -105,7 +109,7 @@ def test_every_parameter_learns_and_the_model_can_be_judged(combination):
     found = gradients(member)
     assert found
     assert {name: share for name, share in found.items() if not share > LEAST} == {}
-    points = POINTS[shape_for(combination[0])]
+    points = points_for(combination[0], combination[4])
     embeddings = member.model.embed_all(points.take(np.arange(len(points))))
     labels = torch.tensor(points.labels)
     evaluation = evaluate(embeddings, labels, None, member.model.aggregator, PROTOCOL)
@@ -123,7 +127,7 @@ def test_no_pair_of_components_is_left_out():
 ENCODED = [
     (encoder, "mean", ("triplet", ()), "both", None)
     for encoder in catalogue.names("encoder")
-    if learns("encoder", encoder, POINTS[shape_for(encoder)].shape)
+    if learns("encoder", encoder, points_for(encoder).shape)
 ]
 
 
