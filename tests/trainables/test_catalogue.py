@@ -118,7 +118,7 @@ def test_only_listed_options_list_their_choices(option):
 @pytest.mark.parametrize("slot", catalogue.SLOTS)
 def test_components_without_options_take_their_defaults(slot):
     for name in catalogue.names(slot):
-        component = built(slot, name, {}, shape=(1, 16, 16), width=8, classes=3)
+        component = built(slot, name, {}, shape=(1, 16, 16), width=8, classes=3, latent=2)
         assert isinstance(component, BASES[slot])
 
 

@@ -39,9 +39,10 @@ for variant in variants("loss"):
     if variant[1]["level"] == "groups":
         embeddings, second = leaf(8, WIDTH), leaf(8, WIDTH)
         groups = LabelledEmbeddings(embeddings, torch.arange(8) // 2, second)
-        step = EncodedStep(groups, groups, torch.zeros_like(mask, dtype=torch.int64), mask)
+        places = torch.zeros_like(mask, dtype=torch.int64)
+        step = EncodedStep(groups, groups, places, mask, torch.randn(8, 3))
         leaves = [embeddings, second] if variant[1].get("positives") == "views" else [embeddings]
-        loss = built("loss", *variant, width=WIDTH, classes=4)
+        loss = built("loss", *variant, width=WIDTH, classes=4, latent=3)
         check(loss, [step], leaves, name_of(variant))
 """
 

@@ -15,6 +15,7 @@ def load(variant):
 
 WIDTH = 5
 CLASSES = 6
+LATENT = 3
 VARIANTS = variants("loss")
 AT_POINTS = [(name, o) for name, o in VARIANTS if o["level"] == "points"]
 AMONG_ROWS = [v for v in AT_POINTS if "classes" not in catalogue.wiring(load(v))]
@@ -31,7 +32,9 @@ def built(variant, **changes):
     """With the same weights each time, in evaluation mode: one call must not change the next."""
     name, options = variant
     torch.manual_seed(1)
-    loss = components.built("loss", name, {**options, **changes}, width=WIDTH, classes=CLASSES)
+    loss = components.built(
+        "loss", name, {**options, **changes}, width=WIDTH, classes=CLASSES, latent=LATENT
+    )
     return loss.eval()
 
 
@@ -65,6 +68,7 @@ def encoded(points, groups, of_points=POINT_LABELS, of_groups=GROUP_LABELS):
         groups=LabelledEmbeddings(groups[0], of_groups, groups[1]),
         members=MEMBERS,
         mask=torch.ones_like(MEMBERS, dtype=torch.bool),
+        group_logits=torch.linspace(-1, 1, 12 * LATENT).view(12, LATENT).sin(),
     )
 
 
