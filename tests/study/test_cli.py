@@ -172,7 +172,7 @@ def test_components_are_listed_for_people_and_for_programs(called):
     code, text, _ = called("components", "--json")
     assert (code, set(json.loads(text))) == (
         0,
-        {"encoder", "aggregator", "loss", "views", "training"},
+        {"encoder", "aggregator", "loss", "views", "wrapper", "training"},
     )
 
 

@@ -14,13 +14,16 @@ SEARCH = {
 }
 
 
+ENCODERS = ", ".join(catalogue.names("encoder"))
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
         ("search.encoder.lineer: {}", "no such encoder; did you mean linear?"),
-        ("search.encoder.resnet: {}", "no such encoder; choose from conv4, linear, mlp"),
+        ("search.encoder.resnet: {}", "no such encoder; did you mean resnet18?"),
         ("search.encoder.Linear: {}", "no such encoder; did you mean linear?"),
-        ("search.encoder.__init__: {}", "no such encoder; choose from conv4, linear, mlp"),
+        ("search.encoder.__init__: {}", f"no such encoder; choose from {ENCODERS}"),
         ("search.aggregator.men: {}", "no such aggregator; did you mean mean?"),
         ("search.loss.tripplet: {}", "no such loss; did you mean triplet?"),
         ("search.encoder.linear.wdth: 3", "no such option; did you mean width?"),
