@@ -1,7 +1,7 @@
 """The process that follows a study and writes to MLflow: ``python -m study.follower FOLDER``.
 
-Its standard input names published trials, one key a line, and says ``end`` when the study has
-ended; its standard output gives warnings.
+Its standard input names published trials, one key a line, and holds an empty line when the study
+has ended; its standard output gives warnings.
 """
 
 import math

@@ -106,7 +106,7 @@ class Conductor:
 
     def end(self, pack: str) -> None:
         """The pack's process is gone; what it did not finish failed, unless we stopped it."""
-        # Unless it has said so itself; it may have died before.
+        # It may have died before it could say so itself.
         ray.get(self._stop_list.started.remote(pack))
         for trial in list(self._packs[pack].values()):
             if not self.is_interrupted:

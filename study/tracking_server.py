@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
@@ -59,7 +60,7 @@ def settings() -> Iterator[None]:
     os.environ.update(added)
     # MLflow's own, about the libraries it uses; not undone, for that is not safe beside threads.
     warnings.filterwarnings("ignore", module=r"mlflow\.")
-    import mlflow  # noqa: F401  (sets up its loggers when it is first imported)
+    import_module("mlflow")  # sets up its loggers when it is first imported
 
     loggers = {logging.getLogger(name): level for name, level in LOGGERS.items()}
     before = {logger: logger.level for logger in loggers}

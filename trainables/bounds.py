@@ -5,28 +5,56 @@ are at most ``2 max(m, D)`` apart. Everything here is float64, takes memory line
 points, and holds for embeddings: distances of raw inputs say nothing.
 """
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, einsum
 
 from trainables.margin import GroupMargin, group_margin
-from trainables.pairs import same_class_pairs
+from trainables.pairs import in_chunks, same_class_pairs
 
 Bound = Literal["t1", "t1_prime", "t4"]
 BOUNDS: tuple[Bound, ...] = ("t1", "t1_prime", "t4")
 TOLERANCE = 1e-9
 """How far a distance may exceed its bound by rounding, as a share of the scale."""
-CACHED = 2**17
-"""Floats that are fast to reach."""
+
+
+class BoundedPairs(ABC):
+    """Pairs of groups of one class with their distance and bounds on it, by name."""
+
+    first: Int[Tensor, " pairs"]
+    second: Int[Tensor, " pairs"]
+    distance: Float[Tensor, " pairs"]
+    scale: Float[Tensor, ""]
+
+    @abstractmethod
+    def bound(self, name: Any) -> Float[Tensor, " pairs"]:
+        """The bound of that name."""
+
+    @abstractmethod
+    def violated(self, name: Any) -> Bool[Tensor, " pairs"]:
+        """Whether the distance exceeds its bound by more than rounding explains."""
+
+    def gap(self, name: Any) -> Float[Tensor, " pairs"]:
+        """Bound minus distance; at least 0 up to rounding."""
+        return self.bound(name) - self.distance
+
+    def relative_gap(self, name: Any) -> Float[Tensor, " pairs"]:
+        """Gap as a share of the scale; NaN where all points coincide."""
+        return self.gap(name) / self.scale
+
+    def tightness(self, name: Any) -> Float[Tensor, " pairs"]:
+        """Distance as a share of its bound, from 0 to 1; 1 where both are 0."""
+        bound = self.bound(name)
+        return torch.where(self.distance == bound, 1.0, self.distance / bound)
 
 
 @final
 @dataclass(frozen=True)
-class PairBounds:
+class PairBounds(BoundedPairs):
     """Pairs of groups of one class: their distance and what bounds it; embedding units.
 
     Args:
@@ -54,19 +82,6 @@ class PairBounds:
     def bound(self, name: Bound) -> Float[Tensor, " pairs"]:
         """The bound of that name."""
         return {"t1": self.t1, "t1_prime": self.t1_prime, "t4": self.t4}[name]
-
-    def gap(self, name: Bound) -> Float[Tensor, " pairs"]:
-        """Bound minus distance; at least 0 up to rounding."""
-        return self.bound(name) - self.distance
-
-    def relative_gap(self, name: Bound) -> Float[Tensor, " pairs"]:
-        """Gap as a share of the scale; NaN where all points coincide."""
-        return self.gap(name) / self.scale
-
-    def tightness(self, name: Bound) -> Float[Tensor, " pairs"]:
-        """Distance as a share of its bound, from 0 to 1; 1 where both are 0."""
-        bound = self.bound(name)
-        return torch.where(self.distance == bound, 1.0, self.distance / bound)
 
     def violated(self, name: Bound) -> Bool[Tensor, " pairs"]:
         """Whether the distance exceeds its bound by more than rounding explains."""
@@ -135,7 +150,7 @@ def _distance(
         apart = embeddings.index_select(0, one).sub_(embeddings.index_select(0, other))
         return apart.square_().sum(1).sqrt_()
 
-    return _in_chunks(of_chunk, first, second, embeddings.shape[1])
+    return in_chunks(of_chunk, first, second, floats=embeddings.shape[1])
 
 
 def _mean_smaller(
@@ -150,16 +165,4 @@ def _mean_smaller(
         smaller = torch.minimum(delta[one][:, :, None], delta[other][:, None, :])
         return einsum("ni,nij,nj->n", weights[one], smaller, weights[other])
 
-    return _in_chunks(of_chunk, first, second, delta.shape[1] ** 2)
-
-
-def _in_chunks(
-    measure: Callable[[Tensor, Tensor], Tensor],
-    first: Int[Tensor, " pairs"],
-    second: Int[Tensor, " pairs"],
-    floats: int,
-) -> Float[Tensor, " pairs"]:
-    """Measures as many pairs at once as keep their floats in the processor's cache."""
-    chunk = max(1, CACHED // floats)
-    chunks = zip(torch.split(first, chunk), torch.split(second, chunk), strict=True)
-    return torch.cat([measure(one, other) for one, other in chunks])
+    return in_chunks(of_chunk, first, second, floats=delta.shape[1] ** 2)

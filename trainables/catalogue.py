@@ -64,16 +64,18 @@ def _adapter(annotation: Any) -> Any:  # TypeAdapter[Any], which the shape check
 
 def names(slot: str) -> list[str]:
     """Names of the files in the folder of ``slot``, sorted; imports nothing."""
+    return [name for name in _files(slot) if name != LIBRARY]
+
+
+def _files(slot: str) -> list[str]:
     folder = Path(__file__).parent / FOLDERS[slot]
-    return sorted(m.name for m in iter_modules([str(folder)]) if m.name != LIBRARY)
+    return sorted(module.name for module in iter_modules([str(folder)]))
 
 
 def library(slot: str) -> Any:
     """The adapter that lends ``slot`` the components of a library, or None where there is none."""
-    try:
-        return import_module(f"trainables.{FOLDERS[slot]}.{LIBRARY}")
-    except ModuleNotFoundError:
-        return None
+    is_there = LIBRARY in _files(slot)
+    return import_module(f"trainables.{FOLDERS[slot]}.{LIBRARY}") if is_there else None
 
 
 def exists(slot: str, name: str) -> bool:

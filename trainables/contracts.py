@@ -81,6 +81,23 @@ class EncodedStep(NamedTuple):
         return {"points": both[:1], "groups": both[1:], "both": both}[level]
 
 
+def no_image(name: str, shape: tuple[int, ...], smallest: int, instead: str) -> str | None:
+    """Why points of this shape are no images that a component can take, or None where they are.
+
+    Args:
+        name: of the component.
+        shape: of a point.
+        smallest: height and width of the smallest image it takes.
+        instead: names of components that would do.
+    """
+    if len(shape) == 3 and min(shape[1:]) >= smallest:
+        return None
+    return (
+        f"{name} needs images{f' of at least {smallest} x {smallest}' if smallest > 1 else ''}, "
+        f"got points of shape {' x '.join(map(str, shape))}; use {instead}"
+    )
+
+
 class Encoder(nn.Module, ABC):
     """Turns each point into an embedding of ``width`` floats.
 
@@ -114,7 +131,8 @@ class Aggregator(nn.Module, ABC):
     """Turns the embeddings of each group into one group embedding.
 
     Padded places hold arbitrary finite values and must not influence the result; every group has at
-    least one real point; the order of a group's points must not matter.
+    least one real point; the order of a group's points must not matter, except to which of several
+    with an equal claim an aggregator takes.
 
     Args:
         width: floats per embedding.
@@ -155,7 +173,8 @@ class HullAggregator(Aggregator):
 class Loss(nn.Module, ABC):
     """Trains encoder and aggregator: an encoded step becomes a scalar to minimise.
 
-    A step without a single comparison (no positives, no negatives) gives 0 with a zero gradient.
+    A step without a single comparison (no positives, no negatives) gives 0 with a zero gradient,
+    unless the loss compares rows with classes or groups that it knows.
 
     A constructor may ask for wiring by name, before its options: ``width``, floats per embedding,
     ``classes``, how many the training part has, and ``latent``, the latent groups of the encoder.

@@ -1,10 +1,10 @@
 """How far the bounds on groups of one class are from the distances they bound."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import fields
 from math import nan
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables.aggregation import aggregated, hull_weights
-from trainables.bounds import BOUNDS, Bound, PairBounds, pair_bounds
+from trainables.bounds import BOUNDS, BoundedPairs, PairBounds, pair_bounds
 from trainables.contracts import Aggregator
 from trainables.margin import GroupMargin, group_margin
 from trainables.pairs import same_class_pairs
@@ -28,8 +28,7 @@ from trainables.separation import (
 from trainables.tighter_bounds import (
     HullGroups,
     TighterBound,
-    TighterBounds,
-    tighter_bounds,
+    tightened,
     variance,
 )
 
@@ -88,18 +87,18 @@ def gaps(
         group_embeddings = aggregated(aggregator, members)
     else:
         group_embeddings = torch.einsum("gp,gpw->gw", weights, members)
-    means, violations, table = _same_class(margin, labels, weights, group_embeddings, seed)
-    separation_violations = 0
+    groups = None
     if weights is not None:
         spread = variance(members, weights, group_embeddings)
         groups = HullGroups(margin, weights, group_embeddings, spread)
-        tighter, more = _tighter(groups, labels)
+    means, violations, table = _same_class(margin, labels, group_embeddings, groups, seed)
+    separation_violations = 0
+    if weights is not None:
         some = _some_classes(labels, seed)
         apart, separation_violations = _apart(
             separations(margin, members[some], mask[some], labels[some], weights[some])
         )
-        means |= tighter | apart
-        violations += more
+        means |= apart
     overall = {"m_star": margin.m_star.item(), "scale": margin.scale.item()}
     return Gaps(overall | means, violations, separation_violations, table)
 
@@ -107,51 +106,41 @@ def gaps(
 def _same_class(
     margin: GroupMargin,
     labels: Int[Tensor, " groups"],
-    weights: Float[Tensor, "groups points"] | None,
     group_embeddings: Float[Tensor, "groups width"],
+    groups: HullGroups | None,
     seed: int,
 ) -> tuple[dict[str, float], int, pa.Table]:
-    """Means over pairs of groups of one class, violations of the listed bounds, and the list."""
-    names = () if weights is None else BOUNDS
+    """Means over pairs of groups of one class, violations of their bounds, and the list."""
     counts = labels.bincount()
     count = int((counts * (counts - 1) // 2).sum())
     listed = np.random.default_rng(seed).choice(count, min(count, LISTED_PAIRS), replace=False)
+    largest = torch.full_like(group_embeddings[:, 0], -torch.inf)
     sums: Counter[str] = Counter()
     tables, start = [], 0
-    for first, second in same_class_pairs(labels):
-        found = pair_bounds(margin, (first, second), weights, group_embeddings)
-        sums.update({name: values.sum().item() for name, values in _measured(found, names)})
-        inside = listed[(start <= listed) & (listed < start + len(first))] - start
-        tables.append(_table(found, labels[first], np.sort(inside)))
-        start += len(first)
-    violations = int(sum(sums.pop(f"{name}_violations") for name in names))
+    for pairs in same_class_pairs(labels):
+        found = pair_bounds(margin, pairs, groups and groups.weights, group_embeddings)
+        sums.update({"distance": found.distance.sum().item()})
+        if groups is not None:
+            raise_largest(largest, pairs, found.t4)
+            sums.update(_sums(found, BOUNDS) | _sums(tightened(groups, found), TIGHTER))
+        inside = listed[(start <= listed) & (listed < start + len(pairs[0]))] - start
+        tables.append(_table(found, labels[pairs[0]], np.sort(inside)))
+        start += len(pairs[0])
+    violations = int(sum(sums.pop(f"{name}_violations", 0) for name in (*BOUNDS, *TIGHTER)))
     means = {name: total / count for name, total in sums.items()}
+    if groups is not None:
+        free = certified(largest, margin.m_star)[largest != -torch.inf]
+        means["certified"] = free.double().mean().item()
     return means, violations, pa.concat_tables(tables)
 
 
 def _some_classes(labels: Int[Tensor, " groups"], seed: int) -> Int[Tensor, " chosen"]:
     """All groups of as many classes, chosen at random, as have ``SEPARATED_GROUPS`` of them."""
-    counts = labels.bincount().numpy()
+    counts = labels.bincount().cpu().numpy()
     classes = np.random.default_rng(seed).permutation(counts.nonzero()[0])
     enough = max(2, int(np.searchsorted(counts[classes].cumsum(), SEPARATED_GROUPS)) + 1)
-    chosen = torch.from_numpy(np.isin(labels.numpy(), classes[:enough]))
+    chosen = torch.isin(labels, torch.from_numpy(classes[:enough]).to(labels.device))
     return chosen.nonzero().squeeze(1)
-
-
-def _tighter(groups: HullGroups, labels: Int[Tensor, " groups"]) -> tuple[dict[str, float], int]:
-    """Means of the tighter bounds with the certified share, and their violations."""
-    sums: Counter[str] = Counter()
-    largest, count = torch.full_like(groups.variance, -torch.inf), 0
-    for pairs in same_class_pairs(labels):
-        found = tighter_bounds(groups, pairs)
-        raise_largest(largest, pairs, found.t4)
-        count += len(found.first)
-        for name in TIGHTER:
-            sums.update({key: values.sum().item() for key, values in _of_bound(found, name)})
-    violations = sum(sums.pop(f"{name}_violations") for name in TIGHTER)
-    free = certified(largest, groups.found.m_star)[largest != -torch.inf]
-    share = {"certified": free.double().mean().item()}
-    return share | {name: total / count for name, total in sums.items()}, int(violations)
 
 
 def _apart(chunks: Iterable[Separation]) -> tuple[dict[str, float], int]:
@@ -166,18 +155,19 @@ def _apart(chunks: Iterable[Separation]) -> tuple[dict[str, float], int]:
     return {name: total / count if count else nan for name, total in sums.items()}, violations
 
 
-def _measured(found: PairBounds, names: tuple[Bound, ...]) -> Iterator[tuple[str, Tensor]]:
-    yield "distance", found.distance
-    for name in names:
-        yield from _of_bound(found, name)
-
-
-def _of_bound(found: PairBounds | TighterBounds, name: Any) -> Iterator[tuple[str, Tensor]]:
-    yield name, found.bound(name)
-    yield f"{name}_gap", found.gap(name)
-    yield f"{name}_relative_gap", found.relative_gap(name)
-    yield f"{name}_tightness", found.tightness(name)
-    yield f"{name}_violations", found.violated(name)
+def _sums(found: BoundedPairs, names: tuple[str, ...]) -> dict[str, float]:
+    """Of each bound, over some pairs: itself, what is measured of it, and its violations."""
+    return {
+        f"{name}{suffix}": values.sum().item()
+        for name in names
+        for suffix, values in (
+            ("", found.bound(name)),
+            ("_gap", found.gap(name)),
+            ("_relative_gap", found.relative_gap(name)),
+            ("_tightness", found.tightness(name)),
+            ("_violations", found.violated(name)),
+        )
+    }
 
 
 def _table(found: PairBounds, labels: Int[Tensor, " pairs"], rows: NDArray[np.int64]) -> pa.Table:

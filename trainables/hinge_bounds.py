@@ -10,9 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, einsum
 
 from trainables.margin import GroupMargin
+from trainables.pairs import in_chunks
 
-CACHED = 2**17
-"""Floats that are fast to reach."""
 Pairs = tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]]
 Triples = tuple[Int[Tensor, " triples"], Int[Tensor, " triples"], Int[Tensor, " triples"]]
 
@@ -44,17 +43,18 @@ def hinge_bound(
         margin: of the triplet loss, any sign, embedding units.
     """
     members, weights = members.double(), weights.double()
-    size = max(1, CACHED // (members.shape[1] ** 3 + members[0].numel()))
-    parts = []
-    for anchor, positive, negative in zip(*(ids.split(size) for ids in triples), strict=True):
+
+    def of_chunk(anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         within = _distances(members[anchor], members[positive])
         across = _distances(members[anchor], members[negative])
         hinges = (within[:, :, :, None] - across[:, :, None] + margin).clamp_(min=0)
         reached = einsum("ni,nik,nk->n", weights[anchor], across, weights[negative])
         of_members = weights[anchor], weights[positive], weights[negative]
         hinge = einsum("ni,nj,nk,nijk->n", *of_members, hinges)
-        parts.append((reached - margin + hinge, hinge))
-    return HingeBound(*(torch.cat(values) for values in zip(*parts, strict=True)))
+        return torch.stack([reached - margin + hinge, hinge], 1)
+
+    floats = members.shape[1] ** 3 + members[0].numel()
+    return HingeBound(*in_chunks(of_chunk, *triples, floats=floats).unbind(1))
 
 
 @torch.no_grad()
@@ -79,14 +79,14 @@ def excess_bound(
         threshold: t, any sign, embedding units.
     """
     members, weights = members.double(), weights.double()
-    size = max(1, CACHED // (members.shape[1] ** 2 + members[0].numel()))
-    parts = []
-    for first, second in zip(*(ids.split(size) for ids in pairs), strict=True):
+
+    def of_chunk(first: Tensor, second: Tensor) -> Tensor:
         apart = _distances(members[first], members[second])
         smaller = torch.minimum(found.delta[first, :, None], found.delta[second, None, :])
         excess = smaller + (apart - smaller - threshold).clamp_(min=0)
-        parts.append(threshold + einsum("ni,nij,nj->n", weights[first], excess, weights[second]))
-    return torch.cat(parts)
+        return threshold + einsum("ni,nij,nj->n", weights[first], excess, weights[second])
+
+    return in_chunks(of_chunk, *pairs, floats=members.shape[1] ** 2 + members[0].numel())
 
 
 def normalised_bound(

@@ -1,10 +1,13 @@
 """Which groups are compared: all pairs of one class, without holding them all."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
+
+CACHED = 2**17
+"""Floats that are fast to reach."""
 
 
 def same_class_pairs(
@@ -26,3 +29,18 @@ def same_class_pairs(
         second = first + 1 + torch.arange(len(first), device=labels.device) - begins
         yield order[first], order[second]
         start = stop
+
+
+def in_chunks(
+    measure: Callable[..., Tensor], *groups: Int[Tensor, " pairs"], floats: int
+) -> Tensor:
+    """Measures as many pairs at once as keep their floats in the processor's cache.
+
+    Args:
+        measure: takes the groups of some pairs, gives one row for each pair.
+        groups: first and second group of every pair, or more for larger tuples.
+        floats: that a single pair takes.
+    """
+    size = max(1, CACHED // floats)
+    chunks = zip(*(ids.split(size) for ids in groups), strict=True)
+    return torch.cat([measure(*chunk) for chunk in chunks])

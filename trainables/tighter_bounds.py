@@ -6,7 +6,6 @@ group embeddings. Each bound holds for all weights, hence for every hull aggrega
 float64, takes memory linear in the number of points, and holds for embeddings.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, final
 
@@ -14,14 +13,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, einsum
 
-from trainables.bounds import TOLERANCE
+from trainables.bounds import TOLERANCE, BoundedPairs, PairBounds, pair_bounds
 from trainables.distances import TILE, distances
 from trainables.margin import GroupMargin, group_margin
+from trainables.pairs import in_chunks
 
 TighterBound = Literal["t2", "t3", "t4", "t6", "t7", "best"]
 TIGHTER_BOUNDS: tuple[TighterBound, ...] = ("t2", "t3", "t4", "t6", "t7", "best")
-CACHED = 2**17
-"""Floats that are fast to reach."""
 
 
 class HullGroups(NamedTuple):
@@ -40,7 +38,7 @@ class HullGroups(NamedTuple):
 
 @final
 @dataclass(frozen=True)
-class TighterBounds:
+class TighterBounds(BoundedPairs):
     """Pairs of groups of one class: their distance and tighter bounds on it; embedding units.
 
     Args:
@@ -79,19 +77,6 @@ class TighterBounds:
         """The bound of that name."""
         found: Tensor = getattr(self, name)
         return found
-
-    def gap(self, name: TighterBound) -> Float[Tensor, " pairs"]:
-        """Bound minus distance; at least 0 up to rounding."""
-        return self.bound(name) - self.distance
-
-    def relative_gap(self, name: TighterBound) -> Float[Tensor, " pairs"]:
-        """Gap as a share of the scale; NaN where all points coincide."""
-        return self.gap(name) / self.scale
-
-    def tightness(self, name: TighterBound) -> Float[Tensor, " pairs"]:
-        """Distance as a share of its bound, from 0 to 1; 1 where both are 0."""
-        bound = self.bound(name)
-        return torch.where(self.distance == bound, 1.0, self.distance / bound)
 
     def violated(self, name: TighterBound) -> Bool[Tensor, " pairs"]:
         """Whether the distance exceeds its bound by more than rounding explains.
@@ -163,42 +148,41 @@ def tighter_bounds(
     groups: HullGroups, pairs: tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]]
 ) -> TighterBounds:
     """Distance and bounds of the given pairs of groups, each pair of one class."""
-    first, second = pairs
+    return tightened(groups, pair_bounds(groups.found, pairs, groups.weights, groups.embeddings))
+
+
+def tightened(groups: HullGroups, found: PairBounds) -> TighterBounds:
+    """The same, where the looser bounds of the pairs are known already."""
+    first, second = found.first, found.second
     m_star, delta = groups.found.m_star, groups.found.delta
     furthest, average = delta.amax(1), einsum("gp,gp->g", groups.weights, delta)
-    smaller = _in_chunks(
-        lambda *chunk: _smaller(groups, *chunk), first, second, delta.shape[1] ** 2
+    squares = in_chunks(
+        lambda *chunk: _squares(groups, *chunk), first, second, floats=delta.shape[1] ** 2
     )
     spread = groups.variance[first] + groups.variance[second]
-    apart = _in_chunks(
-        lambda one, other: (groups.embeddings[one] - groups.embeddings[other]).norm(dim=1)[:, None],
-        first,
-        second,
-        groups.embeddings.shape[1],
-    )
     return TighterBounds(
         first=first,
         second=second,
-        distance=apart[:, 0],
+        distance=found.distance,
         t2=m_star + torch.minimum(furthest[first], furthest[second]),
         t3=m_star + torch.minimum(average[first], average[second]),
-        t4=m_star + smaller[:, 0],
-        t6=(smaller[:, 1] - spread).clamp(min=0).sqrt(),
-        t7=(groups.found.m_squared + smaller[:, 2] - spread).clamp(min=0).sqrt(),
+        t4=found.t4,
+        t6=(squares[:, 0] - spread).clamp(min=0).sqrt(),
+        t7=(groups.found.m_squared + squares[:, 1] - spread).clamp(min=0).sqrt(),
         scale=groups.found.scale,
     )
 
 
-def _smaller(
+def _squares(
     groups: HullGroups, first: Int[Tensor, " pairs"], second: Int[Tensor, " pairs"]
-) -> Float[Tensor, "pairs 3"]:
-    """Weighted means of ``min(delta_i, delta_j)``, of its square with m* added, and of its square.
+) -> Float[Tensor, "pairs 2"]:
+    """Weighted means of the square of ``min(delta_i, delta_j)``, with m* added and without.
 
     The square with m* is not expanded: far-apart classes would cancel in it.
     """
     delta, weights = groups.found.delta, groups.weights
     smaller = torch.minimum(delta[first, :, None], delta[second, None, :])
-    means = (smaller, (groups.found.m_star + smaller).square(), smaller.square())
+    means = ((groups.found.m_star + smaller).square(), smaller.square())
     return torch.stack(
         [einsum("ni,nij,nj->n", weights[first], of, weights[second]) for of in means], 1
     )
@@ -207,15 +191,3 @@ def _smaller(
 def _rows_at_once(floats: int) -> int:
     """Rows of so many distances that fit in a tile."""
     return max(1, TILE // floats)
-
-
-def _in_chunks(
-    measure: Callable[[Tensor, Tensor], Tensor],
-    first: Int[Tensor, " pairs"],
-    second: Int[Tensor, " pairs"],
-    floats: int,
-) -> Float[Tensor, "pairs measures"]:
-    """Measures as many pairs at once as keep their floats in the processor's cache."""
-    size = max(1, CACHED // floats)
-    chunks = zip(torch.split(first, size), torch.split(second, size), strict=True)
-    return torch.cat([measure(one, other) for one, other in chunks])

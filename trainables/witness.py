@@ -7,11 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from trainables.bounds import PairBounds
+from trainables.bounds import BoundedPairs
 from trainables.distances import TILE, exact_distances
-from trainables.tighter_bounds import TighterBounds
-
-Bounded = PairBounds | TighterBounds
 
 
 class Triplet(NamedTuple):
@@ -51,7 +48,7 @@ def worst_triplet(
     return Triplet(anchor, int(positives.argmax()), int(negatives.argmin()), excess_of)
 
 
-def worst_pairs(chunks: Iterable[Bounded], name: Any) -> tuple[Pair, Pair] | None:
+def worst_pairs(chunks: Iterable[BoundedPairs], name: Any) -> tuple[Pair, Pair] | None:
     """The pair with the largest gap and the one with the largest tightness; None without bounds.
 
     Args:
@@ -67,7 +64,7 @@ def worst_pairs(chunks: Iterable[Bounded], name: Any) -> tuple[Pair, Pair] | Non
 
 
 def _larger(
-    kept: tuple[float, Pair] | None, chunk: Bounded, name: Any, values: Float[Tensor, " pairs"]
+    kept: tuple[float, Pair] | None, chunk: BoundedPairs, name: Any, values: Float[Tensor, " pairs"]
 ) -> tuple[float, Pair] | None:
     values = values.nan_to_num(nan=-torch.inf)
     if len(values) == 0 or (kept is not None and values.max() <= kept[0]):

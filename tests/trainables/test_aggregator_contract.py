@@ -52,7 +52,7 @@ def test_the_order_of_points_does_not_matter(aggregator, batch):
     torch.testing.assert_close(moved, aggregator(embeddings, mask))
 
 
-@pytest.mark.parametrize("filling", [0.0, -1e6, 1e6, 1e30])
+@pytest.mark.parametrize("filling", [0.0, -1e6, 1e6, 1e30, 3e38])
 def test_what_stands_at_padded_places_does_not_matter(aggregator, batch, filling):
     embeddings, mask = batch
     filled = embeddings.masked_fill(~mask[:, :, None], filling)
@@ -75,7 +75,7 @@ def test_the_other_groups_of_a_batch_do_not_matter(aggregator, batch):
         torch.testing.assert_close(alone[0], together[group])
 
 
-@pytest.mark.parametrize("filling", [0.0, 1e6])
+@pytest.mark.parametrize("filling", [0.0, 1e6, 1e30])
 def test_padded_places_get_no_gradient_and_real_points_a_finite_one(aggregator, batch, filling):
     embeddings, mask = batch
     embeddings = embeddings.masked_fill(~mask[:, :, None], filling).requires_grad_()
@@ -86,6 +86,13 @@ def test_padded_places_get_no_gradient_and_real_points_a_finite_one(aggregator, 
     assert not embeddings.grad[~mask].any()
     gradients = [parameter.grad for parameter in aggregator.parameters()]
     assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+def test_gradients_are_those_of_finite_differences(aggregator, batch):
+    embeddings, mask = batch
+    exact = aggregator.double()
+    leaf = embeddings.double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda e: exact(e, mask), leaf)
 
 
 @pytest.mark.parametrize("scale", [0.0, 1.0, 1e4])

@@ -1,37 +1,13 @@
-import json
 import math
-from functools import partial
-from pathlib import Path
 
 import pytest
 import torch
 
+from tests.trainables.grouped_clouds import ORACLE, PAIRED, float64, oracle_groups, uniform
 from trainables import bounds
 from trainables.margin import group_margin, margin
 
-ORACLE = json.loads((Path(__file__).parents[1] / "oracles" / "bound.json").read_text())["cases"]
-PAIRED = [name for name, case in ORACLE.items() if case["outputs"]["pair_bounds"]]
-float64 = partial(torch.tensor, dtype=torch.float64)
 CLOSE = {"rtol": 0, "atol": 1e-9}
-
-
-def oracle_groups(name):
-    """Members, mask, labels and Dirichlet weights of a case, padded with what must not matter."""
-    inputs = ORACLE[name]["inputs"]
-    points, ids = float64(inputs["embeddings"]), torch.tensor(inputs["group_ids"])
-    groups = [points[ids == group] for group in range(int(ids.max()) + 1)]
-    mask = torch.tensor([[p < len(g) for p in range(max(map(len, groups)))] for g in groups])
-    members = torch.full((*mask.shape, points.shape[1]), 1e3, dtype=torch.float64)
-    members[mask] = torch.cat(groups)
-    weights = torch.zeros(mask.shape, dtype=torch.float64)
-    weights[mask] = float64([w for g in range(len(groups)) for w in inputs["weights"][str(g)]])
-    classes = ORACLE[name]["outputs"]["group_class"]
-    labels = torch.tensor([classes[str(group)] for group in range(len(groups))])
-    return members, mask, labels, weights
-
-
-def uniform(mask):
-    return mask.double() / mask.sum(1, keepdim=True)
 
 
 def hull(members, mask, labels, weights):
@@ -194,7 +170,7 @@ def test_collapsed_embeddings_are_tight_and_violate_nothing():
 
 def test_chunks_of_pairs_change_nothing(monkeypatch):
     whole = hull(*random_groups("overlapping", 0))
-    monkeypatch.setattr(bounds, "CACHED", 50)
+    monkeypatch.setattr("trainables.pairs.CACHED", 50)
     parts = hull(*random_groups("overlapping", 0))
     torch.testing.assert_close(parts.distance, whole.distance)
     torch.testing.assert_close(parts.t4, whole.t4)

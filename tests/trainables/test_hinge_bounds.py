@@ -15,7 +15,6 @@ from tests.trainables.grouped_clouds import (
     random_groups,
     uniform,
 )
-from trainables import hinge_bounds
 from trainables.hinge_bounds import (
     bound_from_inputs,
     excess_bound,
@@ -139,7 +138,7 @@ def test_chunks_change_nothing(monkeypatch):
     found = group_margin(members, mask, labels)
     whole = hinge_bound(members, weights, triples, 0.2)
     excess = excess_bound(found, members, weights, pairs, 0.2)
-    monkeypatch.setattr(hinge_bounds, "CACHED", 500)
+    monkeypatch.setattr("trainables.pairs.CACHED", 500)
     torch.testing.assert_close(hinge_bound(members, weights, triples, 0.2), whole)
     torch.testing.assert_close(excess_bound(found, members, weights, pairs, 0.2), excess)
 

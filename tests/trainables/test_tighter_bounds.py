@@ -251,7 +251,7 @@ def test_the_median_of_each_feature_leaves_the_hull_and_the_bound():
 def test_chunks_change_nothing(monkeypatch):
     case = random_groups("overlapping", 0, width=3)
     whole, reach = found_of(*case), point_reach(*case[:3])
-    monkeypatch.setattr(tighter_bounds, "CACHED", 50)
+    monkeypatch.setattr("trainables.pairs.CACHED", 50)
     monkeypatch.setattr(tighter_bounds, "TILE", 500)
     parts = found_of(*case)
     for name in ("distance", *TIGHTER_BOUNDS):

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
-from trainables.contracts import Encoder, EncoderOutput, SearchAmong
+from trainables.contracts import Encoder, EncoderOutput, SearchAmong, no_image
 
 SMALLEST = 16
 
@@ -42,12 +42,7 @@ class Conv4Encoder(Encoder):
 
     @classmethod
     def unfit(cls, shape: tuple[int, ...]) -> str | None:
-        if len(shape) == 3 and min(shape[1:]) >= SMALLEST:
-            return None
-        return (
-            f"conv4 needs images of at least {SMALLEST} x {SMALLEST}, got points of shape "
-            f"{' x '.join(map(str, shape))}; use linear or mlp"
-        )
+        return no_image("conv4", shape, SMALLEST, "linear or mlp")
 
     def forward(self, points: Float[Tensor, "batch *shape"]) -> EncoderOutput:
         return EncoderOutput(self.last(self.blocks(points).flatten(1)))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
-from trainables.contracts import Encoder, EncoderOutput, SearchAmong
+from trainables.contracts import Encoder, EncoderOutput, SearchAmong, no_image
 
 SMALLEST = 16
 SLOPE = 0.1
@@ -46,12 +46,7 @@ class Resnet12Encoder(Encoder):
 
     @classmethod
     def unfit(cls, shape: tuple[int, ...]) -> str | None:
-        if len(shape) == 3 and min(shape[1:]) >= SMALLEST:
-            return None
-        return (
-            f"resnet12 needs images of at least {SMALLEST} x {SMALLEST}, got points of shape "
-            f"{' x '.join(map(str, shape))}; use linear or mlp"
-        )
+        return no_image("resnet12", shape, SMALLEST, "linear or mlp")
 
     def forward(self, points: Float[Tensor, "batch *shape"]) -> EncoderOutput:
         return EncoderOutput(self.last(self.blocks(points).mean((2, 3))))

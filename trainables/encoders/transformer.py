@@ -53,9 +53,9 @@ class TransformerEncoder(Encoder):
         self.normalisation = nn.LayerNorm(hidden, bias=False)
         self.last = nn.Linear(hidden, width)
 
-    @staticmethod
-    def check(*, hidden: int, heads: int, **others: Any) -> list[str]:
-        """Problems across options."""
+    @classmethod
+    def check(cls, *, hidden: int, heads: int, **others: Any) -> list[str]:
+        """Rules across options."""
         if hidden % heads == 0:
             return []
         return [f"hidden: must be a multiple of heads, got {hidden} and {heads} heads"]

@@ -6,6 +6,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import relu
 
+from trainables.comparisons import compared
 from trainables.contracts import LabelledEmbeddings, Level, Loss, Need, Search, SearchAmong
 
 Average = Literal["active", "all"]
@@ -61,14 +62,9 @@ class ContrastiveLoss(Loss):
         ]
 
     def compare(self, rows: LabelledEmbeddings) -> Float[Tensor, ""]:
-        # From differences: at coinciding rows the distance is exactly 0, and so is its gradient.
-        apart = torch.cdist(
-            rows.embeddings, rows.embeddings, compute_mode="donot_use_mm_for_euclid_dist"
-        )
-        same = rows.labels[:, None] == rows.labels
-        positive = same & ~torch.eye(len(same), dtype=torch.bool, device=same.device)
+        apart, positive, negative = compared(rows)
         return self._mean(apart - self.positive_margin, positive) + self._mean(
-            self.negative_margin - apart, ~same
+            self.negative_margin - apart, negative
         )
 
     def _mean(

@@ -4,8 +4,9 @@ import torch
 from annotated_types import Ge
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.functional import pad, relu, softplus
+from torch.nn.functional import relu, softplus
 
+from trainables.comparisons import compared, sorted_negatives
 from trainables.contracts import LabelledEmbeddings, Level, Loss, Need, Search, SearchAmong
 
 Mining = Literal["all", "semi_hard", "hard"]
@@ -70,17 +71,12 @@ class TripletLoss(Loss):
         return []
 
     def compare(self, rows: LabelledEmbeddings) -> Float[Tensor, ""]:
-        # From differences: at coinciding rows the distance is exactly 0, and so is its gradient.
-        apart = torch.cdist(
-            rows.embeddings, rows.embeddings, compute_mode="donot_use_mm_for_euclid_dist"
-        )
-        same = rows.labels[:, None] == rows.labels
-        positive = same & ~torch.eye(len(same), dtype=torch.bool, device=same.device)
+        apart, positive, negative = compared(rows)
         if self.mining == "hard":
             mined = self._hardest
         else:
             mined = self._each if self.swap or self.hinge == "softplus" else self._counted
-        total, active, count = mined(apart, positive, ~same)
+        total, active, count = mined(apart, positive, negative)
         return total / (active if self.average == "active" else count).clamp_min(1)
 
     def _hinges(self, excess: Float[Tensor, "*triplets"]) -> Float[Tensor, "*triplets"]:
@@ -131,18 +127,12 @@ class TripletLoss(Loss):
         The active negatives of anchor and positive are the nearest ``k``: those nearer than
         ``d(a, p) + margin``. Their hinges sum to ``k (d(a, p) + margin) - sum_{n <= k} d(a, n)``.
         """
-        ascending = apart.masked_fill(~negative, torch.inf).sort(1).values
-        running = pad(ascending.masked_fill(ascending.isinf(), 0).cumsum(1), (1, 0))
-        limit = apart + self.margin
-        last = torch.searchsorted(ascending.detach(), limit.detach())
-        first = torch.zeros_like(last)
-        mined = negative.sum(1, keepdim=True).expand_as(last)
+        negatives, limit = sorted_negatives(apart, negative), apart + self.margin
+        active, total = negatives.below(limit)
+        mined = negative.sum(1, keepdim=True).expand_as(active)
         if self.mining == "semi_hard":
-            first = torch.searchsorted(ascending.detach(), apart.detach(), right=True)
-            mined = last - first
-        hinges = (last - first) * limit - (running.gather(1, last) - running.gather(1, first))
-        return (
-            (hinges * positive).sum(),
-            ((last - first) * positive).sum(),
-            (mined * positive).sum(),
-        )
+            nearer, sum_of_nearer = negatives.below(apart, inclusive=True)
+            active, total = active - nearer, total - sum_of_nearer
+            mined = active
+        hinges = active * limit - total
+        return (hinges * positive).sum(), (active * positive).sum(), (mined * positive).sum()

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from kornia.geometry.transform import get_affine_matrix2d, warp_affine
 from torch import Generator, Tensor
 
-from trainables.contracts import Search, Views
+from trainables.contracts import Search, Views, no_image
 
 SMALLEST = 2
 
@@ -49,12 +49,7 @@ class AffineViews(Views):
 
     @classmethod
     def unfit(cls, shape: tuple[int, ...]) -> str | None:
-        if len(shape) == 3 and min(shape[1:]) >= SMALLEST:
-            return None
-        return (
-            f"affine needs images of at least {SMALLEST} x {SMALLEST}, got points of shape "
-            f"{' x '.join(map(str, shape))}; use noise, dropout or mixing"
-        )
+        return no_image("affine", shape, SMALLEST, "noise, dropout or mixing")
 
     def forward(
         self, points: Float[Tensor, "batch *shape"], generator: Generator

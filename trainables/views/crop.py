@@ -6,7 +6,7 @@ from jaxtyping import Float
 from kornia.geometry.transform import warp_affine
 from torch import Generator, Tensor
 
-from trainables.contracts import Search, Views
+from trainables.contracts import Search, Views, no_image
 
 SMALLEST = 2
 
@@ -41,12 +41,7 @@ class CropViews(Views):
 
     @classmethod
     def unfit(cls, shape: tuple[int, ...]) -> str | None:
-        if len(shape) == 3 and min(shape[1:]) >= SMALLEST:
-            return None
-        return (
-            f"crop needs images of at least {SMALLEST} x {SMALLEST}, got points of shape "
-            f"{' x '.join(map(str, shape))}; use noise, dropout or mixing"
-        )
+        return no_image("crop", shape, SMALLEST, "noise, dropout or mixing")
 
     def forward(
         self, points: Float[Tensor, "batch *shape"], generator: Generator

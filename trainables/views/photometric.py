@@ -6,7 +6,7 @@ from jaxtyping import Float
 from kornia.filters import gaussian_blur2d
 from torch import Generator, Tensor
 
-from trainables.contracts import Search, Views
+from trainables.contracts import Search, Views, no_image
 
 KERNEL = 9
 """Pixels across the blur: it reaches two standard deviations of the strongest one."""
@@ -53,12 +53,7 @@ class PhotometricViews(Views):
 
     @classmethod
     def unfit(cls, shape: tuple[int, ...]) -> str | None:
-        if len(shape) == 3:
-            return None
-        return (
-            f"photometric needs images, got points of shape {' x '.join(map(str, shape))}; "
-            "use noise, dropout or mixing"
-        )
+        return no_image("photometric", shape, 1, "noise, dropout or mixing")
 
     def forward(
         self, points: Float[Tensor, "batch *shape"], generator: Generator

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from trainables import catalogue
 from trainables.contracts import LabelledEmbeddings
 from trainables.losses.arcface import ArcfaceLoss
 
@@ -71,3 +72,17 @@ def test_the_gradient_is_finite_where_embedding_and_prototype_are_parallel(direc
     loss.compare(LabelledEmbeddings(embeddings, torch.arange(3))).backward()
     assert embeddings.grad.isfinite().all()
     assert loss.prototypes.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "is_legal"),
+    [
+        ("margin", -0.1, False),
+        ("margin", 0.0, True),
+        ("margin", 1.6, False),
+        ("scale", 0.0, False),
+        ("level", "classes", False),
+    ],
+)
+def test_illegal_options_are_refused(option, value, is_legal):
+    assert (catalogue.options(ArcfaceLoss)[option].problem(value) is None) == is_legal

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.trainables.trials import clouds, combined
+from trainables import catalogue
 from trainables.contracts import EncodedStep, LabelledEmbeddings
 from trainables.losses.arcface import ArcfaceLoss
 from trainables.losses.groupface import GroupfaceLoss, moved_expectation, shared_out
@@ -49,6 +50,16 @@ def test_labels_are_shared_out_as_in_the_oracle(name):
     assert found.min() >= 0
     assert found.max() <= 2 / found.shape[1]
     assert found.argmax(1).tolist() == outputs["label"]
+
+
+def test_the_network_of_the_oracle_has_its_labels():
+    outputs = ORACLE["net_B6_K4"]["outputs"]
+    probabilities = float64(outputs["group_prob"])
+    expectation = moved_expectation(torch.zeros(4).double(), probabilities, 0.0)
+    torch.testing.assert_close(expectation, float64(outputs["batch_expectation"]), **CLOSE)
+    found = shared_out(probabilities, expectation)
+    torch.testing.assert_close(found, float64(outputs["normalised_prob"]), **CLOSE)
+    assert found.argmax(1).tolist() == outputs["self_distributed_label"]
 
 
 def test_the_expectation_runs_as_in_the_oracle():
@@ -114,3 +125,18 @@ def test_a_member_trains_with_the_head_that_gives_the_logits(assignment):
     for _ in range(20):
         last = member.train_epoch()
     assert last < first
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "is_legal"),
+    [
+        ("weight", -0.1, False),
+        ("weight", 0.0, True),
+        ("expectation_momentum", 1.0, True),
+        ("expectation_momentum", 1.1, False),
+        ("warm_up", -1, False),
+        ("scale", 0.0, False),
+    ],
+)
+def test_illegal_options_are_refused(option, value, is_legal):
+    assert (catalogue.options(GroupfaceLoss)[option].problem(value) is None) == is_legal

@@ -1,0 +1,64 @@
+import pytest
+import torch
+
+from trainables.comparisons import compared, sorted_negatives
+from trainables.contracts import LabelledEmbeddings
+
+LABELS = torch.tensor([0, 0, 1, 1, 1, 2])
+
+
+def rows():
+    torch.manual_seed(0)
+    return LabelledEmbeddings(torch.randn(6, 3, dtype=torch.float64), LABELS)
+
+
+def test_every_row_is_compared_with_every_other():
+    given = rows()
+    apart, positive, negative = compared(given)
+    for one in range(6):
+        for other in range(6):
+            expected = (given.embeddings[one] - given.embeddings[other]).norm()
+            torch.testing.assert_close(apart[one, other], expected)
+            assert positive[one, other] == (one != other and LABELS[one] == LABELS[other])
+            assert negative[one, other] == (LABELS[one] != LABELS[other])
+
+
+def test_rows_that_coincide_are_at_distance_0_and_have_no_gradient():
+    embeddings = torch.full((6, 3), 1e4, requires_grad=True)
+    apart = compared(LabelledEmbeddings(embeddings, LABELS)).apart
+    apart.sum().backward()
+    assert not apart.any()
+    assert not embeddings.grad.any()
+
+
+@pytest.mark.parametrize("inclusive", [False, True])
+def test_sums_are_over_the_negatives_nearer_than_the_limit(inclusive):
+    # Whole numbers, so that some negatives are at the limit exactly.
+    apart = torch.randint(0, 5, (6, 6), generator=torch.Generator().manual_seed(0)).double()
+    negative = LABELS[:, None] != LABELS
+    limit = torch.randint(0, 6, (6, 6), generator=torch.Generator().manual_seed(1)).double()
+    count, total = sorted_negatives(apart, negative).below(limit, inclusive=inclusive)
+    for row in range(6):
+        for column in range(6):
+            near = [
+                distance
+                for distance in apart[row][negative[row]].tolist()
+                if distance < limit[row, column] or (inclusive and distance == limit[row, column])
+            ]
+            assert count[row, column] == len(near)
+            assert total[row, column] == sum(near)
+
+
+def test_sums_have_the_gradient_of_what_they_add_up():
+    apart = compared(rows()).apart.requires_grad_()
+    negative = LABELS[:, None] != LABELS
+    _, total = sorted_negatives(apart, negative).below(torch.full((6, 1), 2.5).double())
+    total.sum().backward()
+    assert torch.equal(apart.grad, (negative & (apart < 2.5)).double())
+
+
+def test_without_negatives_there_is_nothing_to_add_up():
+    nearest = sorted_negatives(torch.ones(3, 3), torch.zeros(3, 3, dtype=torch.bool))
+    count, total = nearest.below(torch.full((3, 1), 9.0))
+    assert not count.any()
+    assert not total.any()
