@@ -2,39 +2,60 @@ import pytest
 import torch
 from torch import Generator
 
+from trainables import catalogue
 from trainables.views.mixing import MixingViews
 
 
-@pytest.mark.parametrize("strength", [0.1, 0.4])
-def test_a_view_is_part_of_the_way_to_another_point(strength):
-    points = torch.eye(40)
-    shares = MixingViews((40,), strength=strength)(points, Generator().manual_seed(0))
-    own = shares.diagonal()
-    torch.testing.assert_close(shares.sum(1), torch.ones(40))
-    assert ((shares > 0).sum(1) == 2).all()
-    assert (own >= 1 - strength - 1e-6).all()
-    assert own.mean() == pytest.approx(1 - strength / 2, abs=strength / 8)
+def views_of(points, strength, seed=0):
+    views = MixingViews(tuple(points.shape[1:]), strength=strength)
+    return views(points, Generator().manual_seed(seed))
 
 
-def test_partners_are_spread_over_the_batch():
-    points = torch.eye(40)
-    partners = set()
-    generator = Generator().manual_seed(0)
-    for _ in range(200):
-        shares = MixingViews((40,))(points, generator)
-        partners.add(int(shares[0, 1:].argmax()) + 1)
-    assert len(partners) > 35
+def mixed(points, strength, seed):
+    """Partners and shares drawn as documented, mixed point by point."""
+    generator = Generator().manual_seed(seed)
+    shares = torch.rand(len(points), generator=generator, dtype=points.dtype)
+    steps = torch.randint(1, len(points), (len(points),), generator=generator)
+    found = []
+    for place, point in enumerate(points):
+        other = points[(place + int(steps[place])) % len(points)]
+        share = strength * shares[place]
+        found.append((1 - share) * point + share * other)
+    return torch.stack(found)
 
 
-def test_a_point_alone_stays_itself():
-    point = torch.rand(1, 1, 16, 16)
-    assert torch.equal(MixingViews((1, 16, 16))(point, Generator().manual_seed(0)), point)
+@pytest.mark.parametrize("shape", [(4,), (2, 3, 5)])
+def test_each_point_moves_part_of_the_way_to_another(shape):
+    points = torch.randn(7, *shape, dtype=torch.float64)
+    torch.testing.assert_close(views_of(points, 0.3, seed=5), mixed(points, 0.3, seed=5))
 
 
-def test_pixels_of_an_image_move_together():
-    images = torch.rand(6, 3, 16, 16)
-    moved = MixingViews((3, 16, 16))(images, Generator().manual_seed(0)) - images
-    directions = (images[None] - images[:, None]).flatten(2)
-    along = torch.linalg.lstsq(directions[0].T, moved[0].flatten()[:, None]).residuals
-    assert moved.abs().amax() <= 0.5
-    assert along.numel() == 0 or along.max() < 1e-4
+def test_one_share_and_one_partner_go_to_all_features_of_a_point():
+    moved = views_of(torch.eye(50), 0.4) - torch.eye(50)
+    lost = -moved.diagonal()
+    gained = (moved + torch.diag(lost)).sort(dim=1).values
+    assert (lost > 0).all()
+    torch.testing.assert_close(gained[:, -1], lost)
+    assert (gained[:, :-1] == 0).all()
+
+
+def test_shares_are_uniform_up_to_the_strength():
+    shares = 1 - views_of(torch.eye(2000), 0.4).diagonal()
+    assert shares.max() <= 0.4
+    assert shares.mean().item() == pytest.approx(0.2, abs=0.01)
+    assert shares.std().item() == pytest.approx(0.4 / 12**0.5, abs=0.01)
+
+
+def test_every_other_point_may_be_the_partner():
+    partners = torch.stack([(views_of(torch.eye(4), 0.4, seed) > 0) for seed in range(50)])
+    assert partners.any(0).all()
+
+
+def test_a_point_alone_stays_as_it_is():
+    point = torch.rand(1, 3)
+    assert torch.equal(views_of(point, 0.4), point)
+
+
+@pytest.mark.parametrize(("strength", "is_legal"), [(0.0, False), (0.1, True), (0.5, False)])
+def test_the_others_share_is_positive_and_below_one_half(strength, is_legal):
+    assert (catalogue.options(MixingViews)["strength"].problem(strength) is None) == is_legal
