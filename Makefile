@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Python compiles what is imported, when it is; compiling all that is installed takes a minute more.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 ROOT ?= studies
 
 .PHONY: study test test-all check bench lock clean
@@ -37,6 +39,6 @@ clean:  ## Remove the virtual environment; studies stay.
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(PIP) -r requirements.lock
+	$(PIP) --no-deps -e .
 	touch $(READY)

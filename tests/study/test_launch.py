@@ -164,14 +164,14 @@ def test_a_killed_driver_loses_nothing(tmp_path):
     check_whole(file)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_a_study_and_launching_again_continues_it(tmp_path, number):
+def test_signals_stop_a_study_and_launching_again_continues_it(tmp_path):
     file = write_study(tmp_path)
-    stopped = stop_after(file, 3, number)
-    assert stopped.returncode == 130
-    assert f"-m study launch {file} --root" in stopped.stderr
-    assert "continues" in stopped.stderr
-    assert len(published(file)) < TRIALS
-    assert {run.info.status for run in runs(file)}.isdisjoint({"RUNNING", "SCHEDULED"})
+    for count, number in ((3, signal.SIGINT), (9, signal.SIGTERM)):
+        stopped = stop_after(file, count, number)
+        assert stopped.returncode == 130
+        assert f"-m study launch {file} --root" in stopped.stderr
+        assert "continues" in stopped.stderr
+        assert len(published(file)) < TRIALS
+        assert {run.info.status for run in runs(file)}.isdisjoint({"RUNNING", "SCHEDULED"})
     assert run(file).returncode == 0
     check_whole(file)
