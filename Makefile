@@ -7,14 +7,14 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 ROOT ?= studies
 
-.PHONY: study test test-all check bench lock clean
+.PHONY: study test test-all check bench reference lock clean
 
 study: $(READY)  ## Install, then run the digits study: search, confirmation, report, export.
 	$(BIN)/study launch study/examples/digits.yaml --root $(ROOT)
 
 test: $(READY)  ## Install, then run everything that continuous integration runs.
 	$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-all: $(READY)  ## The same, with every legal combination of components in place of a covering choice.
 	STUDY_COMBINATIONS=all $(MAKE) --no-print-directory test
@@ -27,6 +27,10 @@ check: $(READY)  ## Formatting, lint, types and the import rules.
 
 bench: $(READY)  ## Compare with the usual ways, side by side.
 	$(BIN)/python benchmarks/overhead.py
+
+reference: $(READY)  ## Write the component tables of the README anew.
+	mkdir -p build && $(BIN)/study components --markdown > build/components.md
+	sed -i -e '/<!-- components -->/,/<!-- end -->/{//!d}' -e '/<!-- components -->/r build/components.md' README.md
 
 lock:  ## Resolve the newest allowed versions and pin them.
 	rm -rf build/lock && $(PYTHON) -m venv build/lock

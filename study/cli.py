@@ -180,12 +180,14 @@ def import_(source: Path, out: Path, size: int | None) -> None:
 
 
 @cli.command()
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
-def components(as_json: bool) -> None:
+@click.option("--json", "form", flag_value="json", help="Machine-readable.")
+@click.option("--markdown", "form", flag_value="markdown", help="Short tables for a page.")
+def components(form: str | None) -> None:
     """List encoders, aggregators, losses and views with their options."""
     from study import reference
 
-    click.echo(reference.as_json() if as_json else reference.as_table())
+    written = {"json": reference.as_json, "markdown": reference.as_markdown}
+    click.echo(written.get(form or "", reference.as_table)())
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
-"""What a study file may name: every component and option, in words and as JSON."""
+"""What a study file may name: every component and option, in words, as JSON and as Markdown."""
 
 import inspect
 import json
 from collections.abc import Iterator
+from itertools import product
 from textwrap import wrap
 from typing import Any, get_args
 
@@ -25,6 +26,15 @@ LIMITS: dict[type, tuple[str, str]] = {
 }
 """Limits of annotated-types: the attribute that holds the number, and how one says it."""
 
+NEEDS = {
+    "positives": "several rows of a class",
+    "views": "views",
+    "teacher": "a teacher",
+    "group_logits": "an encoder in a groupface wrapper",
+}
+"""What losses need: the user's views and encoder; the rest is the platform's own work."""
+SHAPES = {"feature vectors": (64,), "images": (1, 64, 64)}
+
 
 def as_table() -> str:
     """Components by slot with their options, for a terminal of 80 columns."""
@@ -32,7 +42,7 @@ def as_table() -> str:
 
 
 def as_json() -> str:
-    """The same as ``{slot: {component: {summary, source, options}}, training: {...}}``."""
+    """The same as ``{slot: {component: {summary, description, needs, ...}}, training: {...}}``."""
     content: dict[str, Any] = {slot: {} for slot in catalogue.FOLDERS}
     for entry in _entries():
         about = {key: entry[key] for key in entry if key not in ("slot", "name", "options")}
@@ -42,6 +52,27 @@ def as_json() -> str:
         else:
             content[entry["slot"]] = about
     return json.dumps(content, indent=2)
+
+
+def as_markdown() -> str:
+    """One table for each slot: component, what it is, what it needs, options with defaults.
+
+    Aggregators need nothing; of them it is said whether the theorem covers them, or why not.
+    """
+    blocks: dict[str, list[str]] = {}
+    for entry in _entries():
+        options = ", ".join(
+            f"`{option.name}` {_plain(option.default)}".strip() for option in entry["options"]
+        )
+        name = f"`{entry['name']}`" if entry["name"] else ""
+        column, rule = "needs", "; ".join(entry["needs"])
+        if entry["slot"] == "aggregator":
+            column, rule = "theorem", _covered(entry)
+        cells = [name, entry["summary"], rule, options or "-"]
+        row = " | ".join(cell.replace("|", r"\|") for cell in cells)
+        header = f"| {entry['slot']} | what it is | {column} | options and defaults |"
+        blocks.setdefault(entry["slot"], [header, "|---|---|---|---|"]).append(f"| {row} |")
+    return "\n\n".join("\n".join(rows) for rows in blocks.values())
 
 
 def _entries() -> Iterator[dict[str, Any]]:
@@ -59,21 +90,48 @@ def _entries() -> Iterator[dict[str, Any]]:
 
 
 def _entry(slot: str, name: str, component: Any) -> dict[str, Any]:
+    text = inspect.getdoc(component) or ""
     return {
         "slot": slot,
         "name": name,
-        "summary": (inspect.getdoc(component) or "").partition("\n")[0],
+        "summary": text.partition("\n")[0],
+        "description": text.partition("\nArgs:\n")[0].strip(),
+        "needs": _needs(slot, component),
         "source": component.__module__.replace(".", "/") + ".py",
         "options": list(catalogue.options(component).values()),
     }
 
 
+def _needs(slot: str, component: Any) -> list[str]:
+    """What must be there for a component, in words; some option values may need less."""
+    if slot in ("encoder", "views"):
+        fits = [name for name, shape in SHAPES.items() if component.unfit(shape) is None]
+        return fits if len(fits) == 1 else []
+    if slot != "loss":
+        return ["an encoder"] if slot == "wrapper" else []
+    options = catalogue.options(component)
+    values = [option.choices or (option.default,) for option in options.values()]
+    chosen = [dict(zip(options, corner, strict=True)) for corner in product(*values)]
+    always = frozenset.intersection(*map(component.needs, chosen))
+    sometimes = frozenset.union(*map(component.needs, chosen)) - always
+    found = [words for need, words in NEEDS.items() if need in always]
+    either = [words for need, words in NEEDS.items() if need in sometimes]
+    return [*found, " or ".join(either)] if either else found
+
+
+def _covered(entry: dict[str, Any]) -> str:
+    return entry.get("outside_hull", "each says") or "covered"
+
+
 def _lent(slot: str, library: Any) -> dict[str, Any]:
     """What a slot may name of a library; options are in the library's own reference."""
+    text = inspect.getdoc(library) or ""
     return {
         "slot": slot,
         "name": f"{catalogue.LIBRARY}{catalogue.INSIDE}NAME",
-        "summary": (inspect.getdoc(library) or "").partition("\n")[0],
+        "summary": text.partition("\n")[0],
+        "description": text,
+        "needs": [],
         "source": library.__name__.replace(".", "/") + ".py",
         "offered": library.offered(),
         "options": [],
@@ -103,7 +161,10 @@ def _limits(option: Option) -> list[tuple[str, Any]]:
 def _lines(entry: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield f"{entry['slot']} {entry['name']}".rstrip()
-    yield from _wrapped(entry["summary"], 2)
+    for paragraph in entry["description"].split("\n\n"):
+        yield from _wrapped(paragraph, 2)
+    if entry["needs"]:
+        yield from _wrapped(f"needs {'; '.join(entry['needs'])}", 2)
     if entry.get("outside_hull"):
         yield from _wrapped(f"not covered by the theorem: {entry['outside_hull']}", 2)
     if entry.get("offered"):

@@ -174,6 +174,8 @@ def test_components_are_listed_for_people_and_for_programs(called):
         0,
         {"encoder", "aggregator", "loss", "views", "wrapper", "training"},
     )
+    code, tables, _ = called("components", "--markdown")
+    assert (code, tables.splitlines()[1]) == (0, "|---|---|---|---|")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,8 @@ def test_every_component_is_listed_with_its_summary_and_options(content, slot, n
     listed = content[slot][name]
     assert listed["summary"] == component.__doc__.partition("\n")[0]
     assert listed["source"].endswith(f"/{name}.py")
+    assert listed["description"].startswith(listed["summary"])
+    assert "Args:" not in listed["description"]
     options = catalogue.options(component)
     assert list(listed["options"]) == list(options)
     for option in options.values():
@@ -62,3 +65,25 @@ def test_the_table_holds_the_same_and_fits_a_terminal_of_80_columns():
         "        searched, unless named: 0.05 to 0.5, logarithmic",
         "        in embedding units.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("slot", "name", "needs"),
+    [
+        ("loss", "triplet", ["several rows of a class"]),
+        ("loss", "infonce", ["several rows of a class or views"]),
+        ("loss", "smog", ["views", "a teacher"]),
+        ("loss", "arcface", []),
+        ("encoder", "conv4", ["images"]),
+        ("encoder", "mlp", []),
+        ("wrapper", "groupface", ["an encoder"]),
+    ],
+)
+def test_a_component_says_what_it_needs(content, slot, name, needs):
+    assert content[slot][name]["needs"] == needs
+
+
+def test_the_tables_of_the_readme_are_current():
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    written = readme.partition("<!-- components -->\n")[2].partition("\n<!-- end -->")[0]
+    assert written == reference.as_markdown(), "make reference writes them anew"
