@@ -27,6 +27,7 @@ check: $(READY)  ## Formatting, lint, types and the import rules.
 
 bench: $(READY)  ## Compare with the usual ways, side by side.
 	$(BIN)/python benchmarks/overhead.py
+	test -z "$(OMNIGLOT)" || $(BIN)/python benchmarks/losses.py $(OMNIGLOT)
 
 reference: $(READY)  ## Write the component tables of the README anew.
 	mkdir -p build && $(BIN)/study components --markdown > build/components.md

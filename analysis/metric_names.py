@@ -5,11 +5,22 @@ import re
 BOUNDS = {"t4": "T4", "t1_prime": "T1′", "t1": "T1"}
 """Bounds of a table of bounds and how a reader knows them, tightest first."""
 
+SYMBOLS = {
+    **BOUNDS,
+    "t1_double_prime": "T1″",
+    **{f"t{number}": f"T{number}" for number in (2, 3, 6, 7, 8, 9)},
+    "best": "best bound",
+}
+"""All bounds that are measured."""
+
 WORDS = {
     "map_at_r": "MAP@R",
     "recall_at_1": "recall@1",
+    "gap": "gap",
     "relative_gap": "relative gap",
+    "tightness": "tightness",
     "m_star": "margin m*",
+    "m_99": "margin of 99%",
 }
 
 
@@ -21,7 +32,7 @@ def beside(name: str, quantity: str) -> str:
 
 def bound_of(name: str) -> str:
     """The bound a gap metric is about, as ``t4``; the tightest listed one where it has none."""
-    match = re.match(r"bound/(t\d+(?:_prime)?|best)_", name)
+    match = re.match(r"bound/((?:input_)?t\d+(?:_(?:double_)?prime)?|best)_", name)
     return match[1] if match else next(iter(BOUNDS))
 
 
@@ -44,7 +55,7 @@ def in_words(name: str) -> str:
     """
     stem, _, suffix = name.rpartition("/")[2].partition(".")
     prefix, quantity = "", stem
-    for bound, symbol in BOUNDS.items():
+    for bound, symbol in SYMBOLS.items():
         if stem.startswith(f"{bound}_") and stem.removeprefix(f"{bound}_") in WORDS:
             prefix, quantity = f"{symbol} ", stem.removeprefix(f"{bound}_")
     size = size_of(name)

@@ -77,7 +77,10 @@ def prepare(path: Path, root: Path, source: str | None = None) -> Study:
         *of_points,
         *of_division,
         *legality.problems(
-            space, points.shape if points else None, protocol.objectives if protocol else ()
+            space,
+            points.shape if points else None,
+            protocol.objectives if protocol else (),
+            is_normalized=protocol is not None and protocol.normalize,
         ),
         *_shortages(protocol, space, data),
     ]

@@ -21,6 +21,7 @@ from study.export import best_of_each, confirmed
 from study.mirror import Mirror
 from study.projection import of_trial
 from study.record import Record, Result
+from trainables.catalogue import INSIDE
 
 PACKAGES = ("annotated-types", "jaxtyping", "mlflow", "numpy", "pandas", "pydantic", "safetensors")
 MODELS_AT_ONCE = 100
@@ -134,7 +135,7 @@ def _save(folder: Path, record: Record, choice: _Choice, about: Model) -> None:
         code_paths=[str(Path(trainables.__file__).parent)],
         signature=_signature(width),
         input_example=pd.DataFrame({"points": ragged}),
-        pip_requirements=_requirements(),
+        pip_requirements=_requirements(choice.result.trial.configuration),
         mlflow_model=about,
     )
 
@@ -145,7 +146,9 @@ def _signature(width: int) -> ModelSignature:
     return ModelSignature(Schema([ColSpec(points, "points")]), Schema([output]))
 
 
-def _requirements() -> list[str]:
+def _requirements(configuration: dict[str, Any]) -> list[str]:
     """Exact versions; without the suffix of a build for one kind of machine."""
-    names = (*PACKAGES, "torch")
+    (encoder,) = configuration["encoder"]
+    reads_models = "pretrained" in encoder.split(INSIDE)
+    names = (*PACKAGES, "torch", *(["transformers"] if reads_models else []))
     return [f"{name}=={version(name).partition('+')[0]}" for name in names]

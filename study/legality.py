@@ -1,6 +1,8 @@
 """Which combinations can be, and can learn: every rule that spans several components."""
 
 from collections.abc import Iterator
+from itertools import product
+from typing import Any
 
 from optuna.distributions import IntDistribution
 
@@ -12,7 +14,11 @@ TYPICAL_WIDTH = 8
 
 
 def problems(
-    space: SearchSpace, shape: tuple[int, ...] | None, objectives: tuple[str, ...]
+    space: SearchSpace,
+    shape: tuple[int, ...] | None,
+    objectives: tuple[str, ...],
+    *,
+    is_normalized: bool,
 ) -> list[str]:
     """Why combinations of this study cannot be or cannot learn, each problem once.
 
@@ -20,6 +26,7 @@ def problems(
         space: what is searched; options that are wrong by themselves are not judged.
         shape: of a point, or None if the data cannot be read.
         objectives: what is optimised.
+        is_normalized: whether point embeddings are scaled to length 1.
     """
     combined = space.combinations
     parts = {part.path: part for combination in combined for part in combination.parts()}
@@ -30,6 +37,7 @@ def problems(
         *(problem for part in parts.values() for problem in _contradicting_options(part)),
         *(p for pair in pairs.values() for p in _idle_aggregator(*pair, space.training)),
         *(p for pair in models.values() if shape for p in _nothing_learns(*pair, shape)),
+        *(_idle_constants(combined) if is_normalized else ()),
         *_unmet_needs(space),
         *(problem for c in combined for problem in _missing_logits(c)),
         *(_undefined_gaps(combined) if "relative_gap" in objectives else ()),
@@ -55,7 +63,8 @@ def _nothing_learns(
     encoder: OptionSpaces, aggregator: OptionSpaces, shape: tuple[int, ...]
 ) -> Iterator[str]:
     """An encoder and an aggregator that hold no parameter at all."""
-    if catalogue.is_learnable(catalogue.load("aggregator", aggregator.name), TYPICAL_WIDTH):
+    choices = _choices(aggregator)
+    if len(_learnable(aggregator, choices)) == len(choices):
         return
     component = catalogue.load("encoder", encoder.name)
     if component.unfit(shape) is None and not catalogue.is_learnable(component, shape):
@@ -79,21 +88,33 @@ def _contradicting_options(part: OptionSpaces) -> Iterator[str]:
 def _idle_aggregator(
     aggregator: OptionSpaces, loss: OptionSpaces, training: OptionSpaces
 ) -> Iterator[str]:
-    """A learnable aggregator that the loss never looks at, or that has nothing to choose from."""
-    component = catalogue.load("aggregator", aggregator.name)
-    if not catalogue.is_learnable(component, TYPICAL_WIDTH):
-        return
+    """An aggregator that such groups cannot train, or a learnable one that no loss looks at."""
+    component, choices = catalogue.load("aggregator", aggregator.name), _choices(aggregator)
+    learnable, levels = _learnable(aggregator, choices), set(loss.values("level"))
+    trained = learnable if levels == {"points"} else choices
     smallest = min(training.values("group_size"), default=2)
-    if not learns_from(component(TYPICAL_WIDTH), smallest):
+    if not all(learns_from(component(TYPICAL_WIDTH, **chosen), smallest) for chosen in trained):
         yield (
             f"search.training.group_size: aggregator {aggregator.name} cannot learn from groups of "
             f"{smallest}; begin at a larger size"
         )
-    if "points" in loss.values("level"):
+    if "points" in levels and learnable:
         yield (
             f"search.{loss.path}.level: aggregator {aggregator.name} cannot learn from a loss on "
             "points only; use groups or both"
         )
+
+
+def _choices(aggregator: OptionSpaces) -> list[dict[str, Any]]:
+    """What its switches and words may say together, on which it depends whether it learns."""
+    values = {name: aggregator.values(name) for name in (*aggregator.fixed, *aggregator.searched)}
+    told = {name: v for name, v in values.items() if all(isinstance(one, bool | str) for one in v)}
+    return [dict(zip(told, chosen, strict=True)) for chosen in product(*told.values())]
+
+
+def _learnable(aggregator: OptionSpaces, choices: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    component = catalogue.load("aggregator", aggregator.name)
+    return [c for c in choices if catalogue.is_learnable(component, TYPICAL_WIDTH, **c)]
 
 
 def _undefined_gaps(combined: list[Combination]) -> Iterator[str]:
@@ -103,6 +124,16 @@ def _undefined_gaps(combined: list[Combination]) -> Iterator[str]:
             yield (
                 f"protocol.objectives: relative_gap is not defined for aggregator {aggregator}: "
                 f"{reason}; leave out one of the two"
+            )
+
+
+def _idle_constants(combined: list[Combination]) -> Iterator[str]:
+    """A limit on how far an encoder stretches distances, whose embeddings are then stretched."""
+    for encoder in dict.fromkeys(combination.encoder.path for combination in combined):
+        if encoder.startswith(f"encoder.lipschitz{catalogue.INSIDE}"):
+            yield (
+                f"search.{encoder}: its bound has no effect on embeddings of length 1; set "
+                "protocol.normalize to false"
             )
 
 

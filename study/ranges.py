@@ -68,8 +68,8 @@ def _list_problems(option: Option, values: list[Any]) -> list[str]:
 
 def _bounds_problems(option: Option, space: Mapping[str, Any]) -> list[str]:
     if option.choices is not None or option.kind not in (int, float):
-        choices = ", ".join(shown(choice) for choice in option.choices or ())
-        return [f": has no range; list its choices, as [{choices}]"]
+        known = ", ".join(map(shown, option.choices or ()))
+        return [f": has no range; list its choices{f', as [{known}]' if known else ''}"]
     unknown = [
         f".{key}: no such key; {nearest(key, RANGE_KEYS)}" for key in space if key not in RANGE_KEYS
     ]

@@ -176,15 +176,19 @@ def needs(loss: OptionSpaces) -> frozenset[str]:
 
 def _components(slot: str, section: Mapping[str, Any], problems: list[str]) -> list[OptionSpaces]:
     unknown = [name for name in section if not catalogue.exists(slot, name)]
-    problems += [
-        f"search.{slot}.{name}: no such {slot}; {nearest(name, catalogue.kindred(slot, name))}"
-        for name in unknown
-    ]
+    problems += [f"search.{slot}.{name}: {_not_there(slot, name)}" for name in unknown]
     return [
         _spaces(f"{slot}.{name}", catalogue.load(slot, name), options or {}, problems)
         for name, options in section.items()
         if name not in unknown
     ]
+
+
+def _not_there(slot: str, name: str) -> str:
+    reason = catalogue.refusal(slot, name)
+    if reason:
+        return f"is not offered: {reason}"
+    return f"no such {slot}; {nearest(name, catalogue.kindred(slot, name))}"
 
 
 def _spaces(

@@ -38,11 +38,14 @@ def hull_weights(
 
 
 def learns_from(aggregator: Aggregator, points: int) -> bool:
-    """Whether every parameter of a learnable aggregator shapes its result for such groups."""
+    """Whether the members and every parameter of an aggregator shape its result for such groups."""
     generator = Generator().manual_seed(0)
-    members = torch.randn(8, points, aggregator.width, generator=generator)
-    aggregator(members, torch.ones(8, points, dtype=torch.bool)).square().sum().backward()
-    gradients = [parameter.grad for parameter in aggregator.parameters()]
+    members = torch.randn(8, points, aggregator.width, generator=generator).requires_grad_()
+    # Without a target, results of length 1 would be all alike.
+    target = torch.randn(8, aggregator.width, generator=generator)
+    result = aggregator(members, torch.ones(8, points, dtype=torch.bool))
+    (result - target).square().sum().backward()
+    gradients = [learned.grad for learned in (members, *aggregator.parameters())]
     # Where a parameter cancels out, rounding leaves a gradient that is small and not 0.
     return all(g is not None and bool(g.abs().max() > NO_GRADIENT) for g in gradients)
 

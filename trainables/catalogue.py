@@ -101,6 +101,16 @@ def kindred(slot: str, name: str) -> list[str]:
     return names(slot)
 
 
+def refusal(slot: str, name: str) -> str | None:
+    """Why a component that a library has is not offered; None where it has none of that name."""
+    first, _, lent = name.partition(INSIDE)
+    if first != LIBRARY or not library(slot):
+        return None
+    reasons: dict[str, str] = library(slot).REFUSED
+    refused = [part for part in lent.split(INSIDE) if part in reasons]
+    return f"{refused[0]} {reasons[refused[0]]}" if refused else None
+
+
 def load(slot: str, name: str) -> Any:
     """A component by its name, see :func:`exists`.
 
@@ -141,9 +151,16 @@ def options(component: Callable[..., Any]) -> dict[str, Option]:
     }
 
 
-def is_learnable(component: Callable[..., Any], *wiring: Any) -> bool:
-    """Whether a component built with its default options holds parameters that training changes."""
-    return any(parameter.requires_grad for parameter in component(*wiring).parameters())
+def is_learnable(component: Callable[..., Any], *wiring: Any, **named: Any) -> bool:
+    """Whether a component holds parameters that training changes; options not named have defaults.
+
+    One that has no such defaults, since an option must be named, is taken to hold some.
+    """
+    check = getattr(component, "check", None)
+    defaults = {name: option.default for name, option in options(component).items()}
+    if check is not None and check(**{**defaults, **named}):
+        return True
+    return any(parameter.requires_grad for parameter in component(*wiring, **named).parameters())
 
 
 def _option(parameter: inspect.Parameter, description: str) -> Option:

@@ -109,6 +109,8 @@ class Encoder(nn.Module, ABC):
     tensor_program: ClassVar[bool] = True
     tells_groups: ClassVar[bool] = False
     """Whether it gives ``group_logits``."""
+    is_chain: ClassVar[bool] = False
+    """Whether it is its layers, each once and in order, with at most ReLU and dropout between."""
     latent: int = 0
     """Latent groups of the logits."""
 
@@ -120,6 +122,13 @@ class Encoder(nn.Module, ABC):
     @classmethod
     def unfit(cls, shape: tuple[int, ...]) -> str | None:
         """Why points of this shape cannot be encoded, or None where they can."""
+        return None
+
+    def lipschitz(self) -> float | None:
+        """A constant L with ``|f(x) - f(y)| <= L |x - y|`` in evaluation, None where none is known.
+
+        Both distances are Euclidean, that of points over all their numbers.
+        """
         return None
 
     @abstractmethod

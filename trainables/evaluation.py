@@ -1,5 +1,6 @@
 """What is measured of group embeddings: retrieval, verification, and how close bounds come."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
@@ -16,6 +17,7 @@ from trainables.contracts import Aggregator, HullAggregator
 from trainables.gaps import gaps
 from trainables.grouping import Groups, draw_groups
 from trainables.informativeness import informativeness
+from trainables.input_reading import InputSpace, input_reading
 from trainables.retrieval import Retrieval, retrieval
 from trainables.verification import Verification, verification
 
@@ -66,6 +68,7 @@ def evaluate(
     natural_groups: Int[Tensor, " rows"] | None,
     aggregator: Aggregator,
     protocol: Protocol,
+    inputs: InputSpace | None = None,
 ) -> Evaluation:
     """Everything there is to know of point embeddings and an aggregator.
 
@@ -73,7 +76,9 @@ def evaluate(
     were left out for making fewer than two groups; besides, of the groups of the first draw, those
     of :func:`trainables.informativeness.informativeness`. Bound metrics are those of
     :func:`trainables.gaps.gaps` for the same groups: other draws regroup the same points and move
-    means over thousands of pairs little. The same arguments give the same result.
+    means over thousands of pairs little. Those of :func:`trainables.input_reading.input_reading`
+    are there where the theorem covers the aggregator and ``inputs`` are given. The same arguments
+    give the same result.
 
     Args:
         embeddings: of the points.
@@ -81,6 +86,7 @@ def evaluate(
         natural_groups: natural group of each point, inside which groups are drawn, or None.
         aggregator: is applied in evaluation mode.
         protocol: how groups are drawn.
+        inputs: the points of the embeddings, of an encoder whose Lipschitz constant is known.
 
     Raises:
         TooFewGroupsError: if, at some size, fewer than two classes make two groups.
@@ -88,21 +94,41 @@ def evaluate(
     held_out = _HeldOut(embeddings, labels, natural_groups, aggregator, protocol)
     quality = held_out.measure(None, retrieval, verification)
     covered = isinstance(aggregator, HullAggregator)
-    bound, violations, meetings, pairs = {"covered": float(covered)}, 0, 0, []
+    bound, counts, pairs = {"covered": float(covered)}, Counter[str](), []
     for size in protocol.sizes:
         quality |= held_out.measure(size, retrieval, verification)
         groups = held_out.draw(size, 0)
         members = embeddings[groups.members]
         informative = informativeness(members, groups.labels, aggregator)
         quality |= {f"{name}.size{size}": value for name, value in informative.items()}
-        found = gaps(members, groups.labels, aggregator, protocol.seed)
-        bound |= {f"{name}.size{size}": value for name, value in found.means.items()}
-        violations += found.violations
-        meetings += found.separation_violations
-        pairs.append(found.pairs.add_column(0, "size", pa.array([size] * len(found.pairs))))
+        means, found, table = _bounds_of(members, groups, aggregator, protocol.seed, inputs)
+        bound |= {f"{name}.size{size}": value for name, value in means.items()}
+        counts.update(found)
+        pairs.append(table.add_column(0, "size", pa.array([size] * len(table))))
+    if inputs is not None:
+        bound["lipschitz"] = inputs.lipschitz
     if covered:
-        bound |= {"violations": float(violations), "separation_violations": float(meetings)}
+        bound |= {name: float(count) for name, count in counts.items()}
     return Evaluation(quality, bound, pa.concat_tables(pairs))
+
+
+def _bounds_of(
+    members: Float[Tensor, "groups points width"],
+    groups: Groups,
+    aggregator: Aggregator,
+    seed: int,
+    inputs: InputSpace | None,
+) -> tuple[dict[str, float], dict[str, int], pa.Table]:
+    """Bound metrics of groups of one size, how many bounds of each kind are violated, and pairs."""
+    found = gaps(members, groups.labels, aggregator, seed)
+    counts = {
+        "violations": found.violations,
+        "separation_violations": found.separation_violations,
+    }
+    if inputs is None or not isinstance(aggregator, HullAggregator):
+        return found.means, counts, found.pairs
+    read = input_reading(inputs, groups, members, aggregator, found)
+    return found.means | read.means, counts | {"input_violations": read.violations}, found.pairs
 
 
 @torch.no_grad()

@@ -1,8 +1,7 @@
 """How far the bounds on groups of one class are from the distances they bound."""
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import fields
+from collections.abc import Iterable, Mapping
 from math import nan
 from typing import NamedTuple
 
@@ -10,12 +9,13 @@ import numpy as np
 import pyarrow as pa
 import torch
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables.aggregation import aggregated, hull_weights
 from trainables.bounds import BOUNDS, BoundedPairs, PairBounds, pair_bounds
 from trainables.contracts import Aggregator
+from trainables.listed_pairs import ListedPairs
+from trainables.loss_bounds import LOSS_BOUNDS, loss_bounds
 from trainables.margin import GroupMargin, group_margin
 from trainables.pairs import same_class_pairs
 from trainables.separation import (
@@ -32,11 +32,12 @@ from trainables.tighter_bounds import (
     variance,
 )
 
-LISTED_PAIRS = 2000
+MEMBER_PAIRS = 2**17
+"""Distances of members, about, that T8 and T9 are measured with."""
 SEPARATED_GROUPS = 400
 """Groups between which separation is measured, at least; their pairs grow with the square."""
-TIGHTER: tuple[TighterBound, ...] = ("t6", "t7", "best")
-"""Bounds that are averaged and not listed: the others are looser than ``t4``, which is listed."""
+TIGHTER: tuple[TighterBound, ...] = ("t1_double_prime", "t2", "t3", "t6", "t7", "best")
+"""Bounds that are averaged and not listed; ``t4`` is among those that are."""
 
 
 class Gaps(NamedTuple):
@@ -44,16 +45,24 @@ class Gaps(NamedTuple):
 
     ``means`` are over all pairs of groups of one class, in embedding units: ``m_star``, ``scale``,
     ``distance`` and, where the theorem covers the aggregator, for each bound as ``t4``: ``t4`` and
-    ``t4_gap``, and as shares ``t4_relative_gap`` and ``t4_tightness``; see :class:`PairBounds` and,
-    for ``t6``, ``t7`` and ``best``, :class:`TighterBounds`. There, ``certified`` is the share of
-    groups with a partner whose retrieval :func:`certified` is free of errors, and over all pairs of
-    groups of different classes ``between`` is the mean distance, ``s2`` and ``s3`` the mean bounds
-    below it; see :class:`Separation`. Where there are many groups, these are some classes' alone.
+    ``t4_gap``, and as shares ``t4_relative_gap`` and ``t4_tightness``. The bounds are those of
+    :class:`PairBounds`, :class:`TighterBounds` and :class:`LossBounds`. Those of the latter, ``t8``
+    and ``t9``, are means over the listed pairs alone, and over fewer where groups are large: ``t8``
+    with a random group of another class for each pair, at a margin of 0, so that neither ``m*`` nor
+    the margin of a loss is in it; ``t9`` at ``m_99``, the margin that 99% of the distances of
+    members keep: a few bad pairs decide ``m*`` and leave it alone.
+
+    There, ``certified`` is the share of groups with a partner whose retrieval :func:`certified` is
+    free of errors, and over all pairs of groups of different classes ``between`` is the mean
+    distance, ``s1``, ``s2`` and ``s3`` the mean bounds below it; see :class:`Separation`. Where
+    there are many groups, these are some classes' alone.
+
     ``violations`` counts pairs and bounds of one class, ``separation_violations`` of different
     classes; both are 0 where the theorem makes no promise. ``pairs`` lists at most 2,000 pairs,
-    chosen at random: ``label`` (class index), ``first`` and ``second`` (group numbers), and in
-    embedding units ``distance``, ``t1``, ``t1_prime``, ``t4``, ``m_star`` and ``scale``, bounds
-    being NaN for uncovered aggregators.
+    chosen at random, and always the pair with the largest ``t4 - distance`` and the one with the
+    largest ``distance / t4``, see :class:`ListedPairs`: ``label`` (class index), ``first`` and
+    ``second`` (group numbers), and in embedding units ``distance``, ``t1``, ``t1_prime``, ``t4``,
+    ``m_star`` and ``scale``, bounds being NaN for uncovered aggregators.
     """
 
     means: dict[str, float]
@@ -77,7 +86,7 @@ def gaps(
         members: embeddings of the groups' points; all places are real.
         labels: class index of each group; some class has two groups.
         aggregator: what makes the group embeddings.
-        seed: of the choice of listed pairs.
+        seed: of the choice of listed pairs and of the groups of other classes for ``t8``.
     """
     members = members.double()
     mask = torch.ones_like(members[..., 0], dtype=torch.bool)
@@ -91,16 +100,18 @@ def gaps(
     if weights is not None:
         spread = variance(members, weights, group_embeddings)
         groups = HullGroups(margin, weights, group_embeddings, spread)
-    means, violations, table = _same_class(margin, labels, group_embeddings, groups, seed)
+    means, violations, listed = _same_class(margin, labels, group_embeddings, groups, seed)
     separation_violations = 0
-    if weights is not None:
+    if groups is not None:
+        from_losses, violated = _from_losses(groups, members, labels, listed, seed)
         some = _some_classes(labels, seed)
         apart, separation_violations = _apart(
-            separations(margin, members[some], mask[some], labels[some], weights[some])
+            separations(margin, members[some], mask[some], labels[some], groups.weights[some])
         )
-        means |= apart
+        means |= from_losses | apart
+        violations += violated
     overall = {"m_star": margin.m_star.item(), "scale": margin.scale.item()}
-    return Gaps(overall | means, violations, separation_violations, table)
+    return Gaps(overall | means, violations, separation_violations, _table(listed, labels))
 
 
 def _same_class(
@@ -109,29 +120,41 @@ def _same_class(
     group_embeddings: Float[Tensor, "groups width"],
     groups: HullGroups | None,
     seed: int,
-) -> tuple[dict[str, float], int, pa.Table]:
-    """Means over pairs of groups of one class, violations of their bounds, and the list."""
+) -> tuple[dict[str, float], int, PairBounds]:
+    """Means over pairs of groups of one class, violations of their bounds, and the listed pairs."""
     counts = labels.bincount()
     count = int((counts * (counts - 1) // 2).sum())
-    listed = np.random.default_rng(seed).choice(count, min(count, LISTED_PAIRS), replace=False)
+    listing = ListedPairs(count, seed)
     largest = torch.full_like(group_embeddings[:, 0], -torch.inf)
     sums: Counter[str] = Counter()
-    tables, start = [], 0
     for pairs in same_class_pairs(labels):
         found = pair_bounds(margin, pairs, groups and groups.weights, group_embeddings)
+        listing.add(found)
         sums.update({"distance": found.distance.sum().item()})
         if groups is not None:
             raise_largest(largest, pairs, found.t4)
             sums.update(_sums(found, BOUNDS) | _sums(tightened(groups, found), TIGHTER))
-        inside = listed[(start <= listed) & (listed < start + len(pairs[0]))] - start
-        tables.append(_table(found, labels[pairs[0]], np.sort(inside)))
-        start += len(pairs[0])
-    violations = int(sum(sums.pop(f"{name}_violations", 0) for name in (*BOUNDS, *TIGHTER)))
-    means = {name: total / count for name, total in sums.items()}
+    means, violations = _means(sums, count)
     if groups is not None:
         free = certified(largest, margin.m_star)[largest != -torch.inf]
         means["certified"] = free.double().mean().item()
-    return means, violations, pa.concat_tables(tables)
+    return means, violations, listing.listed()
+
+
+def _from_losses(
+    groups: HullGroups,
+    members: Float[Tensor, "groups points width"],
+    labels: Int[Tensor, " groups"],
+    listed: PairBounds,
+    seed: int,
+) -> tuple[dict[str, float], int]:
+    """Means of T8 and T9 over listed pairs, and their violations."""
+    # They are in the order of their classes: taken at equal steps, they are of all classes.
+    step = -(-len(listed.first) * members.shape[1] ** 2 // MEMBER_PAIRS)
+    pairs = listed.first[::step], listed.second[::step]
+    found = loss_bounds(groups, members, labels, pairs, seed)
+    means, violations = _means(_sums(found, LOSS_BOUNDS), len(pairs[0]))
+    return means | {"m_99": found.threshold.item()}, violations
 
 
 def _some_classes(labels: Int[Tensor, " groups"], seed: int) -> Int[Tensor, " chosen"]:
@@ -150,31 +173,37 @@ def _apart(chunks: Iterable[Separation]) -> tuple[dict[str, float], int]:
     for found in chunks:
         count += len(found.first)
         violations += sum(int(found.violated(name).sum()) for name in SEPARATION_BOUNDS)
-        measured = {"between": found.distance, "s2": found.s2, "s3": found.s3}
+        measured = {"between": found.distance, "s1": found.s1, "s2": found.s2, "s3": found.s3}
         sums.update({name: values.sum().item() for name, values in measured.items()})
     return {name: total / count if count else nan for name, total in sums.items()}, violations
 
 
 def _sums(found: BoundedPairs, names: tuple[str, ...]) -> dict[str, float]:
     """Of each bound, over some pairs: itself, what is measured of it, and its violations."""
-    return {
-        f"{name}{suffix}": values.sum().item()
-        for name in names
-        for suffix, values in (
-            ("", found.bound(name)),
-            ("_gap", found.gap(name)),
-            ("_relative_gap", found.relative_gap(name)),
-            ("_tightness", found.tightness(name)),
-            ("_violations", found.violated(name)),
-        )
-    }
+    sums: dict[str, float] = {}
+    for name in names:
+        gap = found.gap(name).sum()
+        measured = {
+            "": found.bound(name).sum(),
+            "_gap": gap,
+            "_relative_gap": gap / found.scale,
+            "_tightness": found.tightness(name).sum(),
+            "_violations": found.violated(name).sum(),
+        }
+        sums |= {f"{name}{suffix}": value.item() for suffix, value in measured.items()}
+    return sums
 
 
-def _table(found: PairBounds, labels: Int[Tensor, " pairs"], rows: NDArray[np.int64]) -> pa.Table:
-    columns = {
-        "label": labels,
-        **{field.name: getattr(found, field.name) for field in fields(found)},
-    }
+def _means(sums: Mapping[str, float], count: int) -> tuple[dict[str, float], int]:
+    """What was summed over so many pairs, divided; and the violations of all bounds."""
+    violations = {name for name in sums if name.endswith("_violations")}
+    means = {name: total / count for name, total in sums.items() if name not in violations}
+    return means, int(sum(sums[name] for name in violations))
+
+
+def _table(listed: PairBounds, labels: Int[Tensor, " groups"]) -> pa.Table:
+    of_pairs = labels[listed.first]
+    columns = {"label": of_pairs, **vars(listed)}
     return pa.table(
-        {name: column.expand(len(labels)).cpu().numpy()[rows] for name, column in columns.items()}
+        {name: column.expand(of_pairs.shape).cpu().numpy() for name, column in columns.items()}
     )

@@ -45,16 +45,27 @@ def hinge_bound(
     members, weights = members.double(), weights.double()
 
     def of_chunk(anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        within = _distances(members[anchor], members[positive])
-        across = _distances(members[anchor], members[negative])
-        hinges = (within[:, :, :, None] - across[:, :, None] + margin).clamp_(min=0)
-        reached = einsum("ni,nik,nk->n", weights[anchor], across, weights[negative])
-        of_members = weights[anchor], weights[positive], weights[negative]
-        hinge = einsum("ni,nj,nk,nijk->n", *of_members, hinges)
-        return torch.stack([reached - margin + hinge, hinge], 1)
+        within = member_distances(members, anchor, positive)
+        across = member_distances(members, anchor, negative)
+        return from_hinges(weights, (anchor, positive, negative), within, across, margin)
 
     floats = members.shape[1] ** 3 + members[0].numel()
     return HingeBound(*in_chunks(of_chunk, *triples, floats=floats).unbind(1))
+
+
+def from_hinges(
+    weights: Float[Tensor, "groups points"],
+    triples: Triples,
+    within: Float[Tensor, "triples points points"],
+    across: Float[Tensor, "triples points points"],
+    margin: float,
+) -> Float[Tensor, "triples 2"]:
+    """T8 and the mean hinge from the distances of anchors to positives and to negatives."""
+    anchor, positive, negative = (weights[of] for of in triples)
+    hinges = (within[:, :, :, None] - across[:, :, None] + margin).clamp_(min=0)
+    hinge = einsum("ni,nj,nij->n", anchor, positive, einsum("nijk,nk->nij", hinges, negative))
+    reached = einsum("ni,nik,nk->n", anchor, across, negative)
+    return torch.stack([reached - margin + hinge, hinge], 1)
 
 
 @torch.no_grad()
@@ -81,12 +92,24 @@ def excess_bound(
     members, weights = members.double(), weights.double()
 
     def of_chunk(first: Tensor, second: Tensor) -> Tensor:
-        apart = _distances(members[first], members[second])
-        smaller = torch.minimum(found.delta[first, :, None], found.delta[second, None, :])
-        excess = smaller + (apart - smaller - threshold).clamp_(min=0)
-        return threshold + einsum("ni,nij,nj->n", weights[first], excess, weights[second])
+        within = member_distances(members, first, second)
+        return from_excess(found, weights, (first, second), within, threshold)
 
     return in_chunks(of_chunk, *pairs, floats=members.shape[1] ** 2 + members[0].numel())
+
+
+def from_excess(
+    found: GroupMargin,
+    weights: Float[Tensor, "groups points"],
+    pairs: Pairs,
+    within: Float[Tensor, "pairs points points"],
+    threshold: float | Float[Tensor, ""],
+) -> Float[Tensor, " pairs"]:
+    """T9 from the distances of members."""
+    first, second = pairs
+    smaller = smaller_delta(found, pairs)
+    excess = smaller + (within - smaller - threshold).clamp_(min=0)
+    return threshold + einsum("ni,nij,nj->n", weights[first], excess, weights[second])
 
 
 def normalised_bound(
@@ -116,7 +139,17 @@ def bound_from_inputs(
     return m_star + lipschitz * reach
 
 
-def _distances(
-    rows: Float[Tensor, "pairs points width"], columns: Float[Tensor, "pairs points width"]
+def smaller_delta(found: GroupMargin, pairs: Pairs) -> Float[Tensor, "pairs points points"]:
+    """The smaller distance of two members to another class, ``min(delta_i, delta_j)``."""
+    first, second = pairs
+    return torch.minimum(found.delta[first, :, None], found.delta[second, None, :])
+
+
+def member_distances(
+    members: Float[Tensor, "groups points width"],
+    first: Int[Tensor, " pairs"],
+    second: Int[Tensor, " pairs"],
 ) -> Float[Tensor, "pairs points points"]:
-    return torch.cdist(rows, columns, compute_mode="donot_use_mm_for_euclid_dist")
+    """Distances of the members of one group to those of the other."""
+    one, other = members.index_select(0, first), members.index_select(0, second)
+    return torch.cdist(one, other, compute_mode="donot_use_mm_for_euclid_dist")

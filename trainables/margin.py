@@ -31,8 +31,10 @@ class GroupMargin(NamedTuple):
     """How grouped points lie; fields as in :class:`Margin`, and the reach of each group.
 
     ``reach`` is the theorem's D with the best negative group: the smallest, over groups of other
-    classes, of the largest distance of a point of this group to a point of that one. Padded places
-    of ``delta`` repeat a real point of their group. ``m_squared`` is the smallest bound on
+    classes, of the largest distance of a point of this group to a point of that one; and
+    ``point_reach`` the same with the best single negative, the smallest, over points of other
+    classes, of the largest distance of a point of this group to it. Padded places of ``delta``
+    repeat a real point of their group. ``m_squared`` is the smallest bound on
     ``d(a, p)^2 - d(a, n)^2`` over all triplets, in squared units, NaN where there is none.
     """
 
@@ -41,6 +43,7 @@ class GroupMargin(NamedTuple):
     reach: Float[Tensor, " groups"]
     scale: Float[Tensor, ""]
     m_squared: Float[Tensor, ""]
+    point_reach: Float[Tensor, " groups"]
 
 
 def margin(embeddings: Float[Tensor, "rows width"], labels: Int[Tensor, " rows"]) -> Margin:
@@ -81,6 +84,7 @@ def group_margin(
         reach=tally.reach[back],
         scale=tally.total / different,
         m_squared=torch.where(m_squared == -torch.inf, torch.nan, m_squared),
+        point_reach=tally.point_reach[back],
     )
 
 
@@ -107,6 +111,7 @@ class _Tally:
         self.nearest = torch.full_like(self.mask, torch.inf)
         self.furthest = torch.zeros_like(self.mask)
         self.reach = torch.full_like(self.mask[0], torch.inf)
+        self.point_reach = self.reach.clone()
         self.total = members.new_zeros(())
 
     def add(self, start: int, stop: int) -> None:
@@ -126,7 +131,10 @@ class _Tally:
         close.masked_fill_(same, torch.inf)
         _lower(self.nearest[:, start:stop], tile.amin((2, 3)))
         _lower(self.nearest[:, start:], tile.amin((0, 1)))
-        apart = tile.amax(2).amax(0)
+        to_rows, to_columns = _largest(tile, 0), _largest(tile, 2)
+        _lower(self.point_reach[start:stop], to_rows.amin((1, 2)))
+        _lower(self.point_reach[start:], to_columns.amin((0, 1)))
+        apart = _largest(to_columns, 0)
         _lower(self.reach[start:stop], apart.amin(1))
         _lower(self.reach[start:], apart.amin(0))
 
@@ -163,6 +171,11 @@ def _points_per_class(
 ) -> Int[Tensor, " groups"]:
     """Real points in the class of each group."""
     return labels.bincount(mask.sum(1)).long()[labels]
+
+
+def _largest(tile: Tensor, dim: int) -> Tensor:
+    """Maximum over places; of a single one there is nothing to copy."""
+    return tile.amax(dim) if tile.shape[dim] > 1 else tile.squeeze(dim)
 
 
 def _lower(kept: Tensor, found: Tensor) -> None:

@@ -14,12 +14,21 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, einsum
 
 from trainables.bounds import TOLERANCE, BoundedPairs, PairBounds, pair_bounds
-from trainables.distances import TILE, distances
 from trainables.margin import GroupMargin, group_margin
 from trainables.pairs import in_chunks
 
-TighterBound = Literal["t2", "t3", "t4", "t6", "t7", "best"]
-TIGHTER_BOUNDS: tuple[TighterBound, ...] = ("t2", "t3", "t4", "t6", "t7", "best")
+TighterBound = Literal["t1_double_prime", "t2", "t3", "t4", "t6", "t7", "best"]
+TIGHTER_BOUNDS: tuple[TighterBound, ...] = (
+    "t1_double_prime",
+    "t2",
+    "t3",
+    "t4",
+    "t6",
+    "t7",
+    "best",
+)
+ROOTS = {"t6", "t7", "best"}
+"""Bounds that may be the root of a difference of squares."""
 
 
 class HullGroups(NamedTuple):
@@ -44,6 +53,8 @@ class TighterBounds(BoundedPairs):
     Args:
         first, second: the groups of each pair.
         distance: of the two group embeddings.
+        t1_double_prime: ``m* + min_n max_i d(s_i, n)``: the theorem's D with the best single
+            negative, of one group.
         t2: ``m* + max_i delta_i`` over the members of one group.
         t3: ``m* + sum_i alpha_i delta_i`` over the members of one group.
         t4: ``m* + sum_ij alpha_i beta_j min(delta_i, delta_j)``; either member is the anchor.
@@ -53,14 +64,16 @@ class TighterBounds(BoundedPairs):
             squared margin m2.
         scale: see :class:`trainables.margin.Margin`.
 
-    The anchors of ``t2`` and ``t3`` are the members of one group; both groups give a valid bound,
-    and these are the smaller ones. ``t4 <= t3 <= t2 <= t1_prime <= t1``; ``t6`` and ``t7`` have no
-    place in that order. ``t6`` and ``t7`` need an inner product, the others hold in any norm.
+    The anchors of ``t1_double_prime``, ``t2`` and ``t3`` are the members of one group; both groups
+    give a valid bound, and these are the smaller ones. ``t4 <= t3 <= t2 <= t1_double_prime <=
+    t1_prime <= t1``; ``t6`` and ``t7`` have no place in that order. ``t6`` and ``t7`` need an inner
+    product, the others hold in any norm.
     """
 
     first: Int[Tensor, " pairs"]
     second: Int[Tensor, " pairs"]
     distance: Float[Tensor, " pairs"]
+    t1_double_prime: Float[Tensor, " pairs"]
     t2: Float[Tensor, " pairs"]
     t3: Float[Tensor, " pairs"]
     t4: Float[Tensor, " pairs"]
@@ -81,10 +94,13 @@ class TighterBounds(BoundedPairs):
     def violated(self, name: TighterBound) -> Bool[Tensor, " pairs"]:
         """Whether the distance exceeds its bound by more than rounding explains.
 
-        Squares are compared: the root of a difference of squares loses half of their digits.
+        Where a bound is a root, squares are compared: the root of a difference of squares loses
+        half of their digits.
         """
-        allowed = self.bound(name).square() + TOLERANCE * self.scale.square()
-        return self.distance.square() > allowed
+        bound = self.bound(name)
+        if name not in ROOTS:
+            return self.distance > bound + TOLERANCE * self.scale
+        return self.distance.square() > bound.square() + TOLERANCE * self.scale.square()
 
 
 def hull_groups(
@@ -121,29 +137,6 @@ def variance(
     return einsum("gp,gp->g", weights, squares)
 
 
-@torch.no_grad()
-def point_reach(
-    members: Float[Tensor, "groups points width"],
-    mask: Bool[Tensor, "groups points"],
-    labels: Int[Tensor, " groups"],
-) -> Float[Tensor, " groups"]:
-    """The theorem's D with the best single negative: ``min_n max_i d(s_i, n)``.
-
-    The theorem asks for a non-empty set of negatives, and one point will do: ``m*`` plus the
-    smaller reach of a pair is the bound T1'', between T2 and T1'. Infinite without other classes.
-    """
-    centred = members.double() - members[mask].double().mean(0)
-    points, classes = centred[mask], labels[:, None].expand(mask.shape)[mask]
-    found = []
-    groups = torch.arange(len(labels), device=labels.device)
-    for rows in groups.split(_rows_at_once(mask.shape[1] * len(points))):
-        apart = distances(centred[rows].flatten(0, 1), points)
-        apart = apart.view(len(rows), -1, len(points)).masked_fill_(~mask[rows, :, None], 0)
-        other = apart.amax(1).masked_fill_(labels[rows, None] == classes, torch.inf)
-        found.append(other.amin(1))
-    return torch.cat(found)
-
-
 def tighter_bounds(
     groups: HullGroups, pairs: tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]]
 ) -> TighterBounds:
@@ -155,6 +148,7 @@ def tightened(groups: HullGroups, found: PairBounds) -> TighterBounds:
     """The same, where the looser bounds of the pairs are known already."""
     first, second = found.first, found.second
     m_star, delta = groups.found.m_star, groups.found.delta
+    reach = groups.found.point_reach
     furthest, average = delta.amax(1), einsum("gp,gp->g", groups.weights, delta)
     squares = in_chunks(
         lambda *chunk: _squares(groups, *chunk), first, second, floats=delta.shape[1] ** 2
@@ -164,6 +158,7 @@ def tightened(groups: HullGroups, found: PairBounds) -> TighterBounds:
         first=first,
         second=second,
         distance=found.distance,
+        t1_double_prime=m_star + torch.minimum(reach[first], reach[second]),
         t2=m_star + torch.minimum(furthest[first], furthest[second]),
         t3=m_star + torch.minimum(average[first], average[second]),
         t4=found.t4,
@@ -186,8 +181,3 @@ def _squares(
     return torch.stack(
         [einsum("ni,nij,nj->n", weights[first], of, weights[second]) for of in means], 1
     )
-
-
-def _rows_at_once(floats: int) -> int:
-    """Rows of so many distances that fit in a tile."""
-    return max(1, TILE // floats)

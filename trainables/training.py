@@ -16,6 +16,7 @@ from trainables.attempt import Outcome, State
 from trainables.configuration import Configuration
 from trainables.data import PointSet
 from trainables.evaluation import Evaluation, Protocol, evaluate, quality_at
+from trainables.input_reading import InputSpace
 from trainables.member import Member, TrainingError
 from trainables.model import GroupModel
 from trainables.splits import Split
@@ -172,10 +173,7 @@ class TrialRun:
 
     def _judged(self) -> tuple[dict[str, float], list[dict[str, float]]]:
         """All metrics of the models as they are: means over the members, and of each member."""
-        self.evaluations = [
-            evaluate(*self._held_out(member), model.aggregator, self._rules.protocol)
-            for member, model in enumerate(self.models)
-        ]
+        self.evaluations = [self._evaluated(member) for member in range(len(self._members))]
         member_metrics = [self._named(evaluation) for evaluation in self.evaluations]
         metrics = {
             name: fmean(of_member[name] for of_member in member_metrics)
@@ -191,6 +189,19 @@ class TrialRun:
             raise TrainingError(f"embeddings are not finite after epoch {self.epochs}")
         groups = None if points.groups is None else torch.tensor(points.groups[rows])
         return embeddings, torch.tensor(points.labels[rows]), groups
+
+    def _inputs(self, member: int) -> InputSpace | None:
+        """A member's held-out points, where its encoder's stretch of their distances is known."""
+        # Embeddings of length 1 are stretched once more, without a limit near 0.
+        lipschitz = self.models[member].encoder.lipschitz()
+        if lipschitz is None or self._rules.unit_length:
+            return None
+        return InputSpace(self._study.points.take(self.splits[member].held_out), lipschitz)
+
+    def _evaluated(self, member: int) -> Evaluation:
+        aggregator, rules = self.models[member].aggregator, self._rules
+        inputs = self._inputs(member)
+        return evaluate(*self._held_out(member), aggregator, rules.protocol, inputs)
 
     def _named(self, evaluation: Evaluation) -> dict[str, float]:
         """Metrics of one member under their full names; refuses collapsed embeddings."""

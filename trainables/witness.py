@@ -55,26 +55,31 @@ def worst_pairs(chunks: Iterable[BoundedPairs], name: Any) -> tuple[Pair, Pair] 
         chunks: bounds of pairs, held one at a time; the first pair wins where several are equal.
         name: of the bound, one that the chunks have.
     """
-    widest: tuple[float, Pair] | None = None
-    tightest: tuple[float, Pair] | None = None
-    for chunk in chunks:
-        widest = _larger(widest, chunk, name, chunk.gap(name))
-        tightest = _larger(tightest, chunk, name, chunk.tightness(name))
-    return (widest[1], tightest[1]) if widest and tightest else None
+    worst = [
+        (chunk.tightness(name)[row].item(), _pair(chunk, name, row))
+        for chunk in chunks
+        for row in worst_rows(chunk, name).tolist()
+    ]
+    if not worst:
+        return None
+    _, widest = max(worst, key=lambda of: of[1].gap)
+    _, tightest = max(worst, key=lambda of: of[0])
+    return widest, tightest
 
 
-def _larger(
-    kept: tuple[float, Pair] | None, chunk: BoundedPairs, name: Any, values: Float[Tensor, " pairs"]
-) -> tuple[float, Pair] | None:
-    values = values.nan_to_num(nan=-torch.inf)
-    if len(values) == 0 or (kept is not None and values.max() <= kept[0]):
-        return kept
-    place = int(values.argmax())
-    if values[place] == -torch.inf:
-        return kept
-    measured = (chunk.distance[place].item(), chunk.gap(name)[place].item())
-    pair = Pair(int(chunk.first[place]), int(chunk.second[place]), *measured)
-    return values[place].item(), pair
+def worst_rows(found: BoundedPairs, name: Any) -> Int[Tensor, " rows"]:
+    """Rows of the pairs that :func:`worst_pairs` names, each once; none without bounds."""
+    values = torch.stack([found.gap(name), found.tightness(name)]).nan_to_num(nan=-torch.inf)
+    if values.numel() == 0:
+        return found.first
+    largest, rows = values.max(1)
+    worst: Tensor = rows[largest > -torch.inf].unique()
+    return worst
+
+
+def _pair(found: BoundedPairs, name: Any, row: int) -> Pair:
+    measured = found.distance[row].item(), found.gap(name)[row].item()
+    return Pair(int(found.first[row]), int(found.second[row]), *measured)
 
 
 def _candidates(

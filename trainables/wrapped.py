@@ -9,6 +9,9 @@ from typing import Any, final
 class Wrapped:
     """Constructor, options and rules of a wrapper and of the encoder in it, taken together.
 
+    A wrapper that does not fit every encoder has a class method ``refuses``, which is given the
+    class inside and says why it does not fit, or None where it does.
+
     Args:
         wrapper: its class; the first argument of its constructor is an encoder.
         encoder: the class inside, or another of these.
@@ -16,6 +19,8 @@ class Wrapped:
     Raises:
         TypeError: if an option of one has the name of an option of the other.
     """
+
+    is_chain = False  # a wrapper does more than its layers
 
     def __init__(self, wrapper: Any, encoder: Any) -> None:
         self._wrapper, self._encoder = wrapper, encoder
@@ -37,9 +42,10 @@ class Wrapped:
         return self._wrapper(self._encoder(shape, **inner), **outer)
 
     def unfit(self, shape: tuple[int, ...]) -> str | None:
-        """Why points of this shape cannot be encoded, or None where they can."""
-        reason: str | None = self._encoder.unfit(shape)
-        return reason
+        """Why points of this shape cannot be encoded, or the encoder not be wrapped; else None."""
+        refuses = getattr(self._wrapper, "refuses", None)
+        reason: str | None = refuses(self._encoder) if refuses else None
+        return reason or self._encoder.unfit(shape)
 
     def check(self, **options: Any) -> list[str]:
         """Rules across the options of the encoder, and of the wrapper."""

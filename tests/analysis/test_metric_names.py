@@ -10,6 +10,9 @@ from analysis.metric_names import beside, bound_of, in_words, on_test, size_of
         ("test/recall_at_1.points", "recall@1 of points"),
         ("bound/t4_relative_gap.size10", "T4 relative gap of groups of 10 points"),
         ("bound/t1_prime_relative_gap.size2", "T1′ relative gap of groups of 2 points"),
+        ("bound/t1_double_prime_tightness.size2", "T1″ tightness of groups of 2 points"),
+        ("bound/t9_gap.size5", "T9 gap of groups of 5 points"),
+        ("bound/best_relative_gap.size5", "best bound relative gap of groups of 5 points"),
         ("bound/m_star.size5", "margin m* of groups of 5 points"),
         ("val/something_new", "something_new"),
     ],
@@ -30,6 +33,9 @@ def test_a_neighbour_has_the_same_size():
         ("bound/best_relative_gap.size5", "best"),
         ("bound/t1_gap.size5", "t1"),
         ("bound/t1_prime_relative_gap.size5", "t1_prime"),
+        ("bound/t1_double_prime_relative_gap.size5", "t1_double_prime"),
+        ("bound/input_t1_prime_relative_gap.size5", "input_t1_prime"),
+        ("bound/input_t4_gap.size5", "input_t4"),
     ],
 )
 def test_a_gap_tells_its_bound(name, bound):

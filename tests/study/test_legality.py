@@ -7,6 +7,7 @@ from trainables import catalogue
 from trainables.data import write_parquet
 from trainables.importers.recognise import import_points
 
+LENT = catalogue.library("aggregator").offered()
 VIEWS = "search.views: {noise: {}}"
 WITH_VIEWS = "search.loss.infonce: {positives: views}"
 
@@ -95,6 +96,21 @@ def test_what_cannot_learn_or_cannot_be_is_refused(tmp_path, changes, problem):
     assert refused(tmp_path, *changes) == [problem]
 
 
+def test_a_limit_on_distances_needs_embeddings_of_any_length(tmp_path):
+    limited = "search.encoder.lipschitz-linear: {width: 8, bound: {low: 0.5, high: 2.0}}"
+    assert refused(tmp_path, limited) == [
+        "search.encoder.lipschitz-linear: its bound has no effect on embeddings of length 1; set "
+        "protocol.normalize to false"
+    ]
+    assert accepted(tmp_path, limited, "protocol.normalize: false").combinations
+
+
+def test_an_encoder_of_unknown_stretch_is_not_wrapped(tmp_path):
+    changes = "search.encoder.lipschitz-transformer: {}", "protocol.normalize: false"
+    (problem,) = refused(tmp_path, *changes)
+    assert problem.startswith("search.encoder.lipschitz-transformer: lipschitz needs an encoder ")
+
+
 def test_an_encoder_that_does_not_fit_the_points_is_refused(tmp_path):
     (problem,) = refused(tmp_path, "search.encoder.conv4: {}")
     assert problem.startswith("search.encoder.conv4: ")
@@ -129,9 +145,11 @@ def test_wrappers_and_libraries_are_named_in_one_word(tmp_path):
         tmp_path,
         "search.encoder.groupface-linear: {width: 8, latent: 4}",
         "search.loss.library-MultiSimilarityLoss: {alpha: {low: 1.0, high: 4.0}}",
+        "search.aggregator.library-Set2Set: {}",
     )
     labels = {combination.label for combination in study.combinations}
     assert "groupface-linear+mean+library-MultiSimilarityLoss" in labels
+    assert "linear+library-Set2Set+library-MultiSimilarityLoss" in labels
 
 
 @pytest.mark.parametrize(
@@ -145,10 +163,70 @@ def test_wrappers_and_libraries_are_named_in_one_word(tmp_path):
             "search.loss.library-CircelLoss: {}",
             "search.loss.library-CircelLoss: no such loss; did you mean library-CircleLoss?",
         ),
+        (
+            "search.aggregator.library-SoftMaxAggregation: {}",
+            "search.aggregator.library-SoftMaxAggregation: no such aggregator; did you mean "
+            "library-SoftmaxAggregation?",
+        ),
+        (
+            "search.aggregator.library-NoSuch: {}",
+            "search.aggregator.library-NoSuch: no such aggregator; choose from "
+            f"{', '.join(f'library-{name}' for name in LENT)}",
+        ),
     ],
 )
 def test_misspelt_wrappers_and_libraries_are_recognised(tmp_path, change, problem):
     assert refused(tmp_path, change) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        (
+            "aggregator.library-LSTMAggregation",
+            "LSTMAggregation depends on the order of a group's points, and on the sizes of the "
+            "others of a batch",
+        ),
+        (
+            "aggregator.library-EquilibriumAggregation",
+            "EquilibriumAggregation gives a group another embedding beside other groups in a batch",
+        ),
+        ("loss.library-MultipleLosses", "MultipleLosses is several losses"),
+        ("loss.library-TripletMarginLoss-BaseMiner", "BaseMiner is no miner by itself"),
+    ],
+)
+def test_what_a_library_has_and_is_not_offered_is_refused_with_the_reason(tmp_path, part, reason):
+    assert refused(tmp_path, f"search.{part}: {{}}") == [f"search.{part}: is not offered: {reason}"]
+
+
+SOFTMAX = "search.aggregator.library-SoftmaxAggregation"
+
+
+def test_an_aggregator_may_learn_by_one_choice_of_its_options_and_not_by_another(tmp_path):
+    points = "search.loss.triplet.level: points"
+    accepted(tmp_path, f"{SOFTMAX}: {{learn: false}}", points)
+    (problem,) = refused(tmp_path, f"{SOFTMAX}: {{learn: [false, true]}}", points)
+    assert problem.startswith("search.loss.triplet.level: aggregator library-SoftmaxAggregation ")
+    untrained = ["-search.encoder.linear", "search.encoder.identity: {}", "-search.aggregator.mean"]
+    accepted(tmp_path, *untrained, f"{SOFTMAX}: {{learn: true}}")
+    (problem,) = refused(tmp_path, *untrained, f"{SOFTMAX}: {{learn: [false, true]}}")
+    assert problem.startswith("search.encoder.identity: learns nothing, and neither does ")
+
+
+def test_groups_that_an_aggregator_makes_all_alike_are_refused(tmp_path):
+    spread = "search.aggregator.library-StdAggregation: {}"
+    assert refused(tmp_path, spread, "search.training.group_size: 1") == [
+        "search.training.group_size: aggregator library-StdAggregation cannot learn from groups of "
+        "1; begin at a larger size"
+    ]
+    accepted(tmp_path, spread, "search.training.group_size: 1", "search.loss.triplet.level: points")
+
+
+def test_the_theorem_covers_two_aggregators_of_the_library():
+    assert [name for name in LENT if is_covered(f"library-{name}")] == [
+        "AttentionalAggregation",
+        "MeanAggregation",
+    ]
 
 
 def test_rules_across_the_options_of_a_component_are_asked(tmp_path):

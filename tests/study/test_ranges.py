@@ -163,6 +163,34 @@ def test_a_right_space_becomes_a_distribution(name, space, distribution):
     assert ranges.distribution(OPTIONS[name], space) == distribution
 
 
+class Named:
+    """A component with an option that is any text.
+
+    Args:
+        name: of a thing.
+    """
+
+    def __init__(self, *, name: str = "") -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("space", "problems", "distribution"),
+    [
+        ("one", [], None),
+        (["one", "other"], [], CategoricalDistribution(["one", "other"])),
+        (3, [": must be text, got 3"], None),
+        (["one", None], [": must be text, got nothing"], None),
+        ({"low": "a", "high": "b"}, [": has no range; list its choices"], None),
+    ],
+)
+def test_text_is_one_value_or_listed(space, problems, distribution):
+    option = catalogue.options(Named)["name"]
+    assert ranges.suggested(option) == ""
+    assert ranges.problems(option, space) == problems
+    if not problems:
+        assert ranges.distribution(option, space) == distribution
+
+
 def test_integers_become_floats_where_floats_are_wanted():
     assert type(ranges.value(OPTIONS["rate"], 1)) is float
     choices = ranges.distribution(OPTIONS["rate"], [1, 2]).choices

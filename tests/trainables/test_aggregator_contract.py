@@ -6,8 +6,10 @@ from trainables import catalogue
 from trainables.contracts import Aggregator, HullAggregator
 
 WIDTH = 6
-VARIANTS = variants("aggregator")
-IN_HULL = [v for v in VARIANTS if issubclass(catalogue.load("aggregator", v[0]), HullAggregator)]
+LENT = [f"library-{name}" for name in catalogue.library("aggregator").offered()]
+PROGRAMS = variants("aggregator")
+VARIANTS = PROGRAMS + variants("aggregator", LENT)
+IN_HULL = [v for v in VARIANTS if catalogue.load("aggregator", v[0]).outside_hull is None]
 
 
 def built(variant, **changes):
@@ -129,7 +131,7 @@ def test_the_weighted_mean_is_the_result(in_hull, batch):
     torch.testing.assert_close(in_hull(embeddings, mask), weighted)
 
 
-@pytest.fixture(params=VARIANTS, ids=name_of)
+@pytest.fixture(params=PROGRAMS, ids=name_of)
 def members(request):
     """Three aggregators of one kind that differ in their weights and float options."""
     name, options = request.param

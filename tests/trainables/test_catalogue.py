@@ -109,7 +109,7 @@ def test_float_options_have_a_range_that_leaves_out_not_a_number(option):
 
 def test_only_listed_options_list_their_choices(option):
     if option.choices is None:
-        assert option.kind in (int, float)
+        assert option.kind in (int, float, str)
     else:
         assert all(option.problem(choice) is None for choice in option.choices)
         assert option.problem("nonesuch") is not None
@@ -130,6 +130,13 @@ def test_some_aggregators_learn(name, is_learnable):
     assert catalogue.is_learnable(catalogue.load("aggregator", name), 8) == is_learnable
 
 
+@pytest.mark.parametrize(
+    ("name", "is_learnable"), [("identity", False), ("mlp", True), ("pretrained", True)]
+)
+def test_encoders_learn_though_an_option_must_be_named(name, is_learnable):
+    assert catalogue.is_learnable(catalogue.load("encoder", name), (1, 16, 16)) == is_learnable
+
+
 class Imagined:
     """Nothing.
 
@@ -140,6 +147,7 @@ class Imagined:
         depth: layers.
         is_deep: whether it is.
         kind: of thing.
+        text: about it.
 
     Raises:
         RuntimeError: if it is constructed.
@@ -153,6 +161,7 @@ class Imagined:
         depth: Annotated[int, Gt(0), SearchAmong(1, 2)] = 1,
         is_deep: bool = False,
         kind: Literal["one", "other"] = "one",
+        text: str = "",
     ) -> None:
         raise RuntimeError
 
@@ -164,18 +173,21 @@ def test_options_are_read_from_the_signature_and_construct_nothing():
         "depth": int,
         "is_deep": bool,
         "kind": str,
+        "text": str,
     }
     assert {name: option.default for name, option in read.items()} == {
         "rate": 0.2,
         "depth": 1,
         "is_deep": False,
         "kind": "one",
+        "text": "",
     }
     assert {name: option.choices for name, option in read.items()} == {
         "rate": None,
         "depth": None,
         "is_deep": (False, True),
         "kind": ("one", "other"),
+        "text": None,
     }
     assert read["rate"].suggestion == Search(0.1, 0.5)
     assert read["depth"].suggestion.choices == (1, 2)
@@ -188,6 +200,7 @@ def test_descriptions_of_several_lines_become_one():
         "depth": "layers.",
         "is_deep": "whether it is.",
         "kind": "of thing.",
+        "text": "about it.",
     }
 
 
@@ -198,6 +211,7 @@ def test_descriptions_of_several_lines_become_one():
         ("depth", [1, 7], [0, 1.5, "1", True]),
         ("is_deep", [True, False], [0, 1, "true"]),
         ("kind", ["one", "other"], ["neither", 1, None]),
+        ("text", ["", "any"], [1, None, True]),
     ],
 )
 def test_values_are_checked_without_conversion(option, legal, illegal):

@@ -65,6 +65,19 @@ def test_second_views_and_group_logits_are_left_out_by_default(step):
     assert EncoderOutput(torch.ones(1, 1)).group_logits is None
 
 
+class Flat(Encoder):
+    def forward(self, points):
+        return EncoderOutput(points.flatten(1))
+
+
+def test_of_an_encoder_nothing_is_known_by_default():
+    encoder = Flat((3,), 3)
+    assert encoder.unfit((3,)) is None
+    assert encoder.lipschitz() is None
+    assert not encoder.is_chain
+    assert not encoder.tells_groups
+
+
 def test_a_loss_needs_nothing_and_does_nothing_between_epochs_by_default():
     assert MeanLength.needs({}) == frozenset()
     assert not MeanLength("points").epoch_end()

@@ -6,7 +6,9 @@ import torch
 from trainables import evaluation
 from trainables.contracts import Aggregator, HullAggregator
 from trainables.evaluation import Protocol, evaluate, quality_at
+from trainables.gaps import gaps
 from trainables.grouping import TooFewGroupsError, draw_groups
+from trainables.input_reading import InputSpace
 from trainables.retrieval import retrieval
 from trainables.verification import verification
 
@@ -88,11 +90,9 @@ def test_quality_is_the_mean_over_independent_draws(monkeypatch):
 
 
 def test_bound_metrics_of_a_covered_aggregator(found):
-    per_size = ["m_star", "scale", "distance", "certified", "between", "s2", "s3"] + [
-        f"{bound}{suffix}"
-        for bound in ("t1", "t1_prime", "t4", "t6", "t7", "best")
-        for suffix in ("", "_gap", "_relative_gap", "_tightness")
-    ]
+    groups = torch.randn(6, 2, 6)
+    per_size = gaps(groups, torch.arange(6) // 2, Mean(6), 0).means
+    assert {"m_star", "scale", "t1_prime", "t4_relative_gap", "certified", "s3"} <= per_size.keys()
     names = {f"{name}.size{size}" for name in per_size for size in PROTOCOL.sizes}
     assert set(found.bound) == names | {"covered", "violations", "separation_violations"}
     assert found.bound["covered"] == 1
@@ -104,6 +104,36 @@ def test_an_uncovered_aggregator_has_distances_but_no_bounds():
     per_size = {f"{n}.size{size}" for n in ("m_star", "scale", "distance") for size in (1, 2, 5)}
     assert set(bound) == per_size | {"covered"}
     assert bound["covered"] == 0
+
+
+@pytest.mark.parametrize("aggregator", [Mean(6), Largest(6)], ids=["covered", "uncovered"])
+def test_bounds_are_read_from_the_inputs_of_an_encoder_with_a_known_constant(aggregator):
+    embeddings, labels = held_out()
+    # Raw points twice as far apart, as images of one row.
+    inputs = InputSpace(2 * embeddings[:, None, None], 0.5)
+    plain = evaluate(embeddings, labels, None, aggregator, PROTOCOL)
+    read = evaluate(embeddings, labels, None, aggregator, PROTOCOL, inputs)
+    assert read.quality == plain.quality
+    assert read.bound.items() >= plain.bound.items()
+    further = {name: read.bound[name] for name in read.bound.keys() - plain.bound.keys()}
+    assert further.pop("lipschitz") == 0.5
+    if not plain.bound["covered"]:
+        assert further == {}
+        return
+    assert further.pop("input_violations") == 0
+    suffixes = ("", "_gap", "_relative_gap", "_tightness")
+    names = [f"{bound}{suffix}" for bound in ("t1_prime", "t4") for suffix in suffixes]
+    assert set(further) == {f"input_{name}.size{size}" for name in names for size in (1, 2, 5)}
+    for name, value in further.items():
+        assert value == pytest.approx(plain.bound[name.removeprefix("input_")])
+
+
+def test_distances_that_the_inputs_do_not_allow_are_counted():
+    embeddings, labels = held_out()
+    inputs = InputSpace(embeddings, 0.01)
+    bound = evaluate(embeddings, labels, None, Mean(6), PROTOCOL, inputs).bound
+    assert bound["violations"] == 0
+    assert bound["input_violations"] > 0
 
 
 def test_pairs_of_all_sizes_are_listed(found):

@@ -11,6 +11,7 @@ import torch
 
 from tests.trainables.pairwise import covering
 from tests.trainables.trials import clouds, combined, images
+from tests.trainables.variants import must_be_named
 from trainables import catalogue
 from trainables.evaluation import Protocol, evaluate
 from trainables.member import Member
@@ -78,12 +79,12 @@ def name_of(combination):
 
 def member_of(combination, unit_length=True):
     encoder, aggregator, (loss, options), level, views = combination
-    known = catalogue.options(catalogue.load("encoder", encoder))
-    small = {key: SMALL[key] for key in SMALL if key in known}
+    component = catalogue.load("encoder", encoder)
+    small = {key: SMALL[key] for key in SMALL if key in catalogue.options(component)}
     points = points_for(encoder, views)
     return Member(
         combined(
-            (encoder, small),
+            (encoder, {**must_be_named(component), **small}),
             (aggregator, {}),
             (loss, {"level": level, **dict(options)}),
             views,

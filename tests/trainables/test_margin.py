@@ -108,9 +108,34 @@ def test_reach_takes_the_group_of_another_class_whose_furthest_point_is_nearest(
     assert found.reach.tolist() == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_point_reach_takes_the_point_of_another_class_whose_furthest_point_is_nearest(seed):
+    embeddings, mask, labels = random_groups(seed)
+    members = [group[real].tolist() for group, real in zip(embeddings, mask, strict=True)]
+    expected = [
+        min(
+            max(math.dist(s, n) for s in members[own])
+            for other in range(len(members))
+            if labels[own] != labels[other]
+            for n in members[other]
+        )
+        for own in range(len(members))
+    ]
+    found = margin.group_margin(embeddings, mask, labels)
+    assert found.point_reach.tolist() == pytest.approx(expected)
+    assert (found.point_reach <= found.reach).all()
+
+
+def test_the_reach_of_a_single_point_is_its_distance_to_other_classes():
+    embeddings, labels = random_set(4)
+    found = margin.group_margin(embeddings[:, None], torch.ones(24, 1).bool(), labels)
+    assert found.point_reach.tolist() == found.reach.tolist() == found.delta[:, 0].tolist()
+
+
 def test_the_size_of_a_tile_changes_nothing(monkeypatch):
     embeddings, mask, labels = random_groups(3, groups=40)
     whole = margin.group_margin(embeddings, mask, labels)
+    assert whole.point_reach.isfinite().all()
     assert distances.TILE > 160**2
     monkeypatch.setattr(margin, "TILE", 2000)
     tiled = margin.group_margin(embeddings, mask, labels)

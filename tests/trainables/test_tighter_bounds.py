@@ -10,7 +10,6 @@ from tests.trainables.grouped_clouds import (
     PAIRED,
     all_pairs,
     float64,
-    members_of,
     oracle_groups,
     random_groups,
     theorem,
@@ -18,11 +17,7 @@ from tests.trainables.grouped_clouds import (
 )
 from trainables import tighter_bounds
 from trainables.margin import group_margin
-from trainables.tighter_bounds import (
-    TIGHTER_BOUNDS,
-    hull_groups,
-    point_reach,
-)
+from trainables.tighter_bounds import TIGHTER_BOUNDS, hull_groups
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
 
@@ -147,8 +142,9 @@ def test_a_case_worked_by_hand():
     assert found.t6.tolist() == pytest.approx([math.sqrt(9 - 1)])
     assert found.t7.tolist() == pytest.approx([math.sqrt(49 - 40 - 1)])
     assert found.best.tolist() == pytest.approx([math.sqrt(8)])
-    # Nearest single negative is 10, at most 10 from {0, 2} and 7 from {3}.
-    assert point_reach(members, mask, labels).tolist() == [10.0, 7.0, 7.0]
+    # The only negative is 10, at most 10 from {0, 2} and 7 from {3}: T1'' is -4 + 7.
+    assert group_margin(members, mask, labels).point_reach.tolist() == [10.0, 7.0, 7.0]
+    assert found.t1_double_prime.tolist() == [3.0]
     assert found.relative_gap("t4").tolist() == pytest.approx([3 / 25])
     assert found.tightness("t4").tolist() == pytest.approx([2 / 3])
 
@@ -177,28 +173,12 @@ def test_the_bounds_are_ordered(kind, seed):
         groups = hull_groups(members, mask, labels, of_members)
         looser = theorem(members, mask, labels, of_members)
         found = tighter_bounds.tighter_bounds(groups, (looser.first, looser.second))
-        reach = point_reach(members, mask, labels)
-        one_point = groups.found.m_star + torch.minimum(reach[found.first], reach[found.second])
-        order = [found.t4, found.t3, found.t2, one_point, looser.t1_prime, looser.t1]
+        one_point, t1_prime = found.t1_double_prime, looser.t1_prime
+        order = [found.t4, found.t3, found.t2, one_point, t1_prime, looser.t1]
         for smaller, larger in itertools.pairwise(order):
             assert (smaller <= larger + 1e-9 * found.scale).all()
         assert (found.best <= found.t4).all()
         assert (found.best <= torch.minimum(found.t6, found.t7)).all()
-
-
-def test_one_negative_point_reaches_a_group_by_its_furthest_member():
-    members, mask, labels, _ = random_groups("overlapping", 2, width=3)
-    points = members_of(members, mask)
-    expected = [
-        min(
-            max(float((s - n).norm()) for s in points[group])
-            for other in range(len(labels))
-            if labels[other] != labels[group]
-            for n in points[other]
-        )
-        for group in range(len(labels))
-    ]
-    assert point_reach(members, mask, labels).tolist() == pytest.approx(expected, abs=1e-9)
 
 
 def test_the_best_bound_comes_close_and_each_of_its_parts_can_win():
@@ -250,13 +230,11 @@ def test_the_median_of_each_feature_leaves_the_hull_and_the_bound():
 
 def test_chunks_change_nothing(monkeypatch):
     case = random_groups("overlapping", 0, width=3)
-    whole, reach = found_of(*case), point_reach(*case[:3])
+    whole = found_of(*case)
     monkeypatch.setattr("trainables.pairs.CACHED", 50)
-    monkeypatch.setattr(tighter_bounds, "TILE", 500)
     parts = found_of(*case)
     for name in ("distance", *TIGHTER_BOUNDS):
         torch.testing.assert_close(getattr(parts, name), getattr(whole, name))
-    torch.testing.assert_close(point_reach(*case[:3]), reach)
 
 
 def test_a_bound_that_is_too_small_is_violated():

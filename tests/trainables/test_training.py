@@ -25,6 +25,35 @@ def finished():
     return run
 
 
+READ_FROM_INPUTS = ("bound/lipschitz", "bound/input_t1_prime.size2", "bound/input_violations")
+
+
+@pytest.mark.parametrize(
+    ("unit_length", "aggregator", "expected"),
+    [
+        (False, "mean", READ_FROM_INPUTS),
+        (False, "max", READ_FROM_INPUTS[:1]),
+        (True, "mean", ()),
+    ],
+)
+def test_bounds_are_read_from_the_inputs_where_the_constant_is_known(
+    unit_length, aggregator, expected
+):
+    changes = {
+        "encoder": {"lipschitz-mlp": {"width": 6, "hidden": 8, "bound": 2.0}},
+        "aggregator": {aggregator: {}},
+        "loss": {"triplet": {"level": "points"}},
+    }
+    run = run_of("a", changes, rules=replace(RULES, unit_length=unit_length))
+    metrics = run.run().metrics
+    assert tuple(name for name in READ_FROM_INPUTS if name in metrics) == expected
+    if expected:
+        assert 0 < metrics["bound/lipschitz"] <= 2.0
+    if len(expected) > 1:
+        assert metrics["bound/input_violations"] == 0
+        assert metrics["bound/input_t1_prime.size2"] >= metrics["bound/t1_prime.size2"]
+
+
 def test_a_finished_trial_is_complete_with_every_metric(finished):
     outcome, metrics = finished.outcome, finished.outcome.metrics
     assert (outcome.state, outcome.reason) == ("complete", "")

@@ -15,7 +15,7 @@ from tests.trainables.grouped_clouds import (
 from trainables import witness
 from trainables.margin import margin
 from trainables.tighter_bounds import hull_groups, tighter_bounds
-from trainables.witness import worst_pairs, worst_triplet
+from trainables.witness import worst_pairs, worst_rows, worst_triplet
 
 
 @pytest.mark.parametrize("name", ORACLE)
@@ -86,3 +86,13 @@ def test_pairs_without_bounds_have_no_witness():
     alone = theorem(members, mask, torch.zeros_like(labels), uniform(mask))
     assert worst_pairs([alone], "t4") is None
     assert worst_pairs([], "t4") is None
+
+
+def test_a_pair_that_is_widest_and_tightest_is_named_once():
+    members, mask, labels, weights = random_groups("overlapping", 0, width=3)
+    groups, (first, second) = hull_groups(members, mask, labels, weights), all_pairs(labels)
+    found = tighter_bounds(groups, (first, second))
+    rows = worst_rows(found, "t4").tolist()
+    assert set(rows) == {int(found.gap("t4").argmax()), int(found.tightness("t4").argmax())}
+    assert worst_rows(tighter_bounds(groups, (first[:1], second[:1])), "t4").tolist() == [0]
+    assert worst_rows(tighter_bounds(groups, (first[:0], second[:0])), "t4").tolist() == []

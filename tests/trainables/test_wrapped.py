@@ -79,6 +79,27 @@ def test_the_rules_of_both_hold():
     assert wrapped.tells_groups
 
 
+@final
+class Choosing:
+    """Outside, around some."""
+
+    tells_groups = False
+
+    def __init__(self, encoder):
+        pass
+
+    @classmethod
+    def refuses(cls, encoder):
+        return None if getattr(encoder, "is_chain", True) else f"no chain: {encoder.__module__}"
+
+
+def test_a_wrapper_may_refuse_what_it_does_not_fit():
+    assert Wrapped(Choosing, Inner).unfit((3, 3)) is None
+    assert Wrapped(Choosing, Inner).unfit((3,)) == "too flat"
+    within = Wrapped(Choosing, Wrapped(Outer, Inner))
+    assert within.unfit((3, 3)) == within.unfit((3,)) == f"no chain: {__name__}"
+
+
 def test_wrappers_stand_in_wrappers():
     made = Wrapped(Outer, Inner)
     with pytest.raises(TypeError, match=r"share options: \['length'\]"):
@@ -92,6 +113,7 @@ def test_wrappers_stand_in_wrappers():
     [
         ("encoder", "groupface-conv4", True),
         ("encoder", "conv4", True),
+        ("encoder", "lipschitz-mlp", True),
         ("encoder", "conv4-groupface", False),
         ("encoder", "groupface", False),
         ("encoder", "nonesuch-conv4", False),

@@ -6,21 +6,30 @@ import torch
 from torch import nn
 from torch.func import functional_call, stack_module_state
 
+from tests.trainables.tiny_models import tiny_model
 from trainables import catalogue
 from trainables.contracts import Search
 
 
-def variants(slot):
-    """Names of the components of a slot with every legal choice of the options that list theirs."""
+def variants(slot, names=()):
+    """Names of the components of a slot with every legal choice of the options that list theirs.
+
+    Of all in the folder, unless some are named.
+    """
     found = []
-    for name in catalogue.names(slot):
+    for name in names or catalogue.names(slot):
         component = catalogue.load(slot, name)
         listed = {key: o.choices for key, o in catalogue.options(component).items() if o.choices}
         for values in product(*listed.values()):
-            options = dict(zip(listed, values, strict=True))
+            options = {**must_be_named(component), **dict(zip(listed, values, strict=True))}
             if not problems(component, options):
                 found.append((name, options))
     return found
+
+
+def must_be_named(component):
+    """Values of options whose default is none that would do: of a pretrained model, a small one."""
+    return {"model": tiny_model()} if "model" in catalogue.options(component) else {}
 
 
 def problems(component, options):
@@ -32,7 +41,8 @@ def problems(component, options):
 def built(slot, name, options, **wiring):
     """A component with its options, given what it names of the wiring."""
     component = catalogue.load(slot, name)
-    return component(*(wiring[wanted] for wanted in catalogue.wiring(component)), **options)
+    wanted = (wiring[name] for name in catalogue.wiring(component))
+    return component(*wanted, **{**must_be_named(component), **options})
 
 
 def float_options(component):
@@ -50,7 +60,8 @@ def float_options(component):
 
 def name_of(variant):
     name, options = variant
-    return "-".join([name, *map(str, options.values())])
+    values = (str(value) for option, value in options.items() if option != "model")
+    return "-".join([name, *values])
 
 
 class Called(nn.Module):

@@ -25,6 +25,8 @@ class Conv4Encoder(Encoder):
         channels: feature maps of each block.
     """
 
+    is_chain = True
+
     def __init__(
         self,
         shape: tuple[int, ...],

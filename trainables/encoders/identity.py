@@ -17,6 +17,8 @@ class IdentityEncoder(Encoder):
         shape: shape of one point.
     """
 
+    is_chain = True
+
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__(shape, prod(shape))
 

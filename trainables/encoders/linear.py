@@ -17,6 +17,8 @@ class LinearEncoder(Encoder):
         width: floats per embedding.
     """
 
+    is_chain = True
+
     def __init__(
         self,
         shape: tuple[int, ...],

@@ -27,6 +27,7 @@ class MlpEncoder(Encoder):
         dropout: probability, in [0, 1), that a hidden feature is dropped.
     """
 
+    is_chain = True
     dropout: Tensor
 
     def __init__(
