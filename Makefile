@@ -14,7 +14,8 @@ study: $(READY)  ## Install, then run the digits study: search, confirmation, re
 
 test: $(READY)  ## Install, then run everything that continuous integration runs.
 	$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	# One thread each: two processes with two threads on two cores wait for each other.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-all: $(READY)  ## The same, with every legal combination of components in place of a covering choice.
 	STUDY_COMBINATIONS=all $(MAKE) --no-print-directory test
