@@ -12,9 +12,9 @@ ROOT ?= studies
 study: $(READY)  ## Install, then run the digits study: search, confirmation, report, export.
 	$(BIN)/study launch study/examples/digits.yaml --root $(ROOT)
 
+# One thread each: two processes with two threads on two cores wait for each other.
 test: $(READY)  ## Install, then run everything that continuous integration runs.
 	$(MAKE) --no-print-directory check
-	# One thread each: two processes with two threads on two cores wait for each other.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-all: $(READY)  ## The same, with every legal combination of components in place of a covering choice.
