@@ -127,18 +127,6 @@ def normalised_bound(
     return torch.where(lengths == 0, 0.0, 2 * bound / lengths)
 
 
-def bound_from_inputs(
-    m_star: Float[Tensor, ""], reach: Float[Tensor, " pairs"], lipschitz: float
-) -> Float[Tensor, " pairs"]:
-    """Reads a bound in the input space: ``m* + lipschitz * reach``.
-
-    ``m*`` is of the embeddings. ``reach`` is the theorem's D, or any other mean or maximum of
-    distances to negatives that a bound adds to ``m*``, of the raw inputs: an encoder with that
-    constant stretches it by no more. Without the constant it bounds nothing: ``f(x) = 10 x``.
-    """
-    return m_star + lipschitz * reach
-
-
 def smaller_delta(found: GroupMargin, pairs: Pairs) -> Float[Tensor, "pairs points points"]:
     """The smaller distance of two members to another class, ``min(delta_i, delta_j)``."""
     first, second = pairs

@@ -15,8 +15,7 @@ from torch import Tensor, einsum
 from trainables.bounds import TOLERANCE
 from trainables.distances import TILE, distances, exact_distances
 from trainables.margin import GroupMargin
-from trainables.pairs import same_class_pairs
-from trainables.tighter_bounds import HullGroups, tighter_bounds, variance
+from trainables.tighter_bounds import variance
 
 SeparationBound = Literal["s1", "s2", "s3"]
 SEPARATION_BOUNDS: tuple[SeparationBound, ...] = ("s1", "s2", "s3")
@@ -122,15 +121,6 @@ def certified(
         m_star: of the grouped points; certifies nothing unless negative.
     """
     return (largest > -torch.inf) & (largest <= -m_star) & (m_star < 0)
-
-
-def half_margin_share(groups: HullGroups, labels: Int[Tensor, " groups"]) -> float:
-    """Share of the groups with a partner in their class that :func:`certified` by T4; or NaN."""
-    largest = torch.full_like(groups.variance, -torch.inf)
-    for pairs in same_class_pairs(labels):
-        raise_largest(largest, pairs, tighter_bounds(groups, pairs).t4)
-    partnered = labels.bincount()[labels] > 1
-    return certified(largest, groups.found.m_star)[partnered].double().mean().item()
 
 
 @final

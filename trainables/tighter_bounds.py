@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, einsum
 
 from trainables.bounds import TOLERANCE, BoundedPairs, PairBounds, pair_bounds
+from trainables.hinge_bounds import smaller_delta
 from trainables.margin import GroupMargin, group_margin
 from trainables.pairs import in_chunks
 
@@ -175,8 +176,8 @@ def _squares(
 
     The square with m* is not expanded: far-apart classes would cancel in it.
     """
-    delta, weights = groups.found.delta, groups.weights
-    smaller = torch.minimum(delta[first, :, None], delta[second, None, :])
+    weights = groups.weights
+    smaller = smaller_delta(groups.found, (first, second))
     means = ((groups.found.m_star + smaller).square(), smaller.square())
     return torch.stack(
         [einsum("ni,nij,nj->n", weights[first], of, weights[second]) for of in means], 1

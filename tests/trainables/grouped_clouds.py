@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 
 from trainables import bounds
+from trainables.separation import certified, raise_largest
+from trainables.tighter_bounds import tighter_bounds
 
 ORACLE = json.loads((Path(__file__).parents[1] / "oracles" / "bound.json").read_text())["cases"]
 PAIRED = [name for name, case in ORACLE.items() if case["outputs"]["pair_bounds"]]
@@ -80,3 +82,12 @@ def theorem(members, mask, labels, weights):
     return bounds.bounds(
         members, mask, labels, weights, torch.einsum("gp,gpw->gw", weights, members)
     )
+
+
+def half_margin_share(groups, labels):
+    """Share of the groups with a partner in their class that T4 certifies; NaN without any."""
+    largest = torch.full_like(groups.variance, -torch.inf)
+    pairs = all_pairs(labels)
+    raise_largest(largest, pairs, tighter_bounds(groups, pairs).t4)
+    partnered = labels.bincount()[labels] > 1
+    return certified(largest, groups.found.m_star)[partnered].double().mean().item()

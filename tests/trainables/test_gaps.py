@@ -3,11 +3,12 @@ import itertools
 import pytest
 import torch
 
+from tests.trainables.grouped_clouds import half_margin_share
 from trainables import gaps
 from trainables.bounds import BOUNDS, PairBounds, bounds
 from trainables.contracts import Aggregator, HullAggregator
 from trainables.loss_bounds import LOSS_BOUNDS, LossBounds, loss_bounds
-from trainables.separation import half_margin_share, separations
+from trainables.separation import separations
 from trainables.tighter_bounds import (
     TIGHTER_BOUNDS,
     TighterBounds,

@@ -16,12 +16,11 @@ from tests.trainables.grouped_clouds import (
     uniform,
 )
 from trainables.hinge_bounds import (
-    bound_from_inputs,
     excess_bound,
     hinge_bound,
     normalised_bound,
 )
-from trainables.margin import group_margin, margin
+from trainables.margin import group_margin
 from trainables.tighter_bounds import hull_groups, tighter_bounds
 
 
@@ -178,14 +177,3 @@ def test_of_two_zero_embeddings_nothing_is_apart():
     assert normalised_bound(float64([3.0]), zero, zero + 1).tolist() == pytest.approx(
         [6 / math.sqrt(2)]
     )
-
-
-def test_raw_inputs_bound_nothing_without_the_constant_of_the_encoder():
-    inputs, labels = float64([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 0, 1])
-    m_star = margin(10 * inputs, labels).m_star
-    apart = (10 * (inputs[0] - inputs[1])).norm().item()
-    # From (0, 0): D = 1 before the encoder, and m* = 10 - 10.
-    reach = float64([1.0])
-    assert m_star.item() == pytest.approx(0)
-    assert apart > 2 * bound_from_inputs(m_star, reach, 1.0).item()
-    assert apart <= bound_from_inputs(m_star, reach, 10.0).item() + 1e-9

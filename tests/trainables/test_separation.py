@@ -8,6 +8,7 @@ from tests.trainables.grouped_clouds import (
     KINDS,
     ORACLE,
     float64,
+    half_margin_share,
     oracle_groups,
     random_groups,
     uniform,
@@ -17,7 +18,6 @@ from trainables.margin import group_margin
 from trainables.separation import (
     SEPARATION_BOUNDS,
     certified,
-    half_margin_share,
     raise_largest,
     separations,
 )

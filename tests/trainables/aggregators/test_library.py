@@ -35,7 +35,7 @@ def built(name, width=WIDTH, **options):
     return catalogue.load("aggregator", f"library-{name}")(width, **options)
 
 
-def group_by_group(aggregator, formula, embeddings):
+def check_group_by_group(aggregator, formula, embeddings):
     for group, found in enumerate(aggregator(embeddings, MASK)):
         torch.testing.assert_close(found, formula(embeddings[group, MASK[group]]))
 
@@ -74,7 +74,7 @@ def test_the_library_is_offered_or_has_a_reason():
     ],
 )
 def test_results_follow_the_formulas(name, options, formula):
-    group_by_group(built(name, **options), formula, torch.randn(3, 4, WIDTH))
+    check_group_by_group(built(name, **options), formula, torch.randn(3, 4, WIDTH))
 
 
 @pytest.mark.parametrize(
@@ -93,13 +93,13 @@ def test_several_are_mean_largest_smallest_and_deviation(mode, combined):
         four = [e.mean(0), e.amax(0), e.amin(0), e.std(0, unbiased=False)]
         return combined(torch.stack(four))
 
-    group_by_group(built("MultiAggregation", mode=mode), formula, torch.randn(3, 4, WIDTH))
+    check_group_by_group(built("MultiAggregation", mode=mode), formula, torch.randn(3, 4, WIDTH))
 
 
 def test_deep_sets_sum_between_two_networks():
     aggregator = built("DeepSetsAggregation", hidden=5)
     before, after = aggregator.aggregation.local_nn, aggregator.aggregation.global_nn
-    group_by_group(aggregator, lambda e: after(before(e).sum(0)), torch.randn(3, 4, WIDTH))
+    check_group_by_group(aggregator, lambda e: after(before(e).sum(0)), torch.randn(3, 4, WIDTH))
 
 
 @pytest.mark.parametrize("name", ["MeanAggregation", "AttentionalAggregation"])
