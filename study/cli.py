@@ -202,8 +202,7 @@ def main() -> None:
         code = USER_MISTAKE
     except (KeyboardInterrupt, click.Abort):
         code = INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit:  # click's way out where whoever read our output has seen enough
         code = DONE
     except OSError as error:
         if error.errno not in STORAGE_FAULTS:

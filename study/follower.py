@@ -8,6 +8,7 @@ import math
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -84,8 +85,9 @@ class Follower:
                 self._warn(error)
                 failures, failed_at = failures + 1, time.monotonic()
             # It got ready while the cluster did; from here on it takes what training leaves.
-            os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+            _step_back()
             has_ended = self._gather(min(ROUND_SECONDS * 2**failures, LONGEST_PAUSE_SECONDS))
+        _step_forward()
         # A try that failed while the study ended was the last one.
         if time.monotonic() - failed_at > ROUND_SECONDS:
             self._end(identity)
@@ -129,6 +131,23 @@ class Follower:
                 f"MLflow at {without_secrets(self._uri)} cannot be written ({reason(error)}); "
                 f"the study goes on, `{catch_up(self._record.folder)}` catches up"
             )
+
+
+def _step_back() -> None:
+    """Runs only where no other process wants to, or as near to that as the system offers."""
+    if hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+
+
+def _step_forward() -> None:
+    """Runs as any process again, as the driver waits for it now; not every system permits that."""
+    with suppress(OSError):
+        if hasattr(os, "SCHED_IDLE"):
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        else:
+            os.setpriority(os.PRIO_PROCESS, 0, 0)
 
 
 if __name__ == "__main__":

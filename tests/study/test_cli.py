@@ -208,14 +208,15 @@ def test_the_version_is_that_of_the_package(called):
     assert (code, out.split()[-1]) == (0, version("groupstudy"))
 
 
-def test_a_pipe_that_closes_early_is_no_error():
+@pytest.mark.parametrize("reader", ["head -1 > /dev/null", "true"])
+def test_a_pipe_that_closes_early_is_no_error(reader):
     told = subprocess.run(
-        f"{sys.executable} -m study components --json | head -1; echo ${{PIPESTATUS[0]}}",
+        f"{sys.executable} -m study components --json | {reader}; echo ${{PIPESTATUS[0]}}",
         shell=True,
         executable="/bin/bash",
         capture_output=True,
         text=True,
         check=False,
     )
-    assert told.stdout == "{\n0\n"
+    assert told.stdout == "0\n"
     assert told.stderr == ""
