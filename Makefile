@@ -7,15 +7,13 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 ROOT ?= studies
 
-.PHONY: study test test-all check bench reference lock clean
+.PHONY: study test test-all check suite bench reference lock clean
 
 study: $(READY)  ## Install, then run the digits study: search, confirmation, report, export.
 	$(BIN)/study launch study/examples/digits.yaml --root $(ROOT)
 
-# One thread each: two processes with two threads on two cores wait for each other.
 test: $(READY)  ## Install, then run everything that continuous integration runs.
-	$(MAKE) --no-print-directory check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(MAKE) --no-print-directory --jobs 2 check suite
 
 test-all: $(READY)  ## The same, with every legal combination of components in place of a covering choice.
 	STUDY_COMBINATIONS=all $(MAKE) --no-print-directory test
@@ -25,6 +23,11 @@ check: $(READY)  ## Formatting, lint, types and the import rules.
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# One thread each: two processes with two threads on two cores wait for each other. In the order of
+# the folders: by itself xdist begins with the files of most tests, and ends with one of few and long.
+suite: $(READY)  ## Run the tests.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 bench: $(READY)  ## Compare with the usual ways, side by side.
 	$(BIN)/python benchmarks/overhead.py

@@ -69,7 +69,11 @@ def run(file: Path, *more: str, **environment: str) -> subprocess.CompletedProce
 def stop_after(
     file: Path, results: int, number: signal.Signals
 ) -> subprocess.CompletedProcess[str]:
-    """Launches a study and sends its driver a signal once so many results are published."""
+    """Launches a study and sends its driver a signal once so many results are published.
+
+    One of them at least by this driver: earlier than that it might not be listening.
+    """
+    results = max(results, len(published(file)) + 1)
     with started(file) as process:
         until = time.monotonic() + PATIENCE_SECONDS
         while len(published(file)) < results and process.poll() is None:

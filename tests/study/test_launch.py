@@ -154,24 +154,19 @@ def test_a_larger_budget_extends_a_study(launched, tmp_path):
     assert {key for key in after.keys() - before.keys() if "confirm" not in key} == new
 
 
-def test_a_killed_driver_loses_nothing(tmp_path):
+def test_however_a_driver_ends_launching_again_continues_and_loses_nothing(tmp_path):
     file = write_study(tmp_path)
-    for count in sorted(random.Random(20230601).sample(range(1, TRIALS), 3)):
-        killed = stop_after(file, count, signal.SIGKILL)
-        assert killed.returncode == -signal.SIGKILL
-    ended = run(file)
-    assert ended.returncode == 0, ended.stderr
-    check_whole(file)
-
-
-def test_signals_stop_a_study_and_launching_again_continues_it(tmp_path):
-    file = write_study(tmp_path)
-    for count, number in ((3, signal.SIGINT), (9, signal.SIGTERM)):
-        stopped = stop_after(file, count, number)
+    chance = random.Random(20230601)
+    for stretch, number in enumerate([signal.SIGKILL] * 3 + [signal.SIGINT, signal.SIGTERM]):
+        stopped = stop_after(file, 3 * stretch + chance.randint(1, 3), number)
+        assert len(published(file)) < TRIALS + CONFIRMATIONS
+        if number is signal.SIGKILL:
+            assert stopped.returncode == -signal.SIGKILL
+            continue
         assert stopped.returncode == 130
         assert f"-m study launch {file} --root" in stopped.stderr
         assert "continues" in stopped.stderr
-        assert len(published(file)) < TRIALS
         assert {run.info.status for run in runs(file)}.isdisjoint({"RUNNING", "SCHEDULED"})
-    assert run(file).returncode == 0
+    ended = run(file)
+    assert ended.returncode == 0, ended.stderr
     check_whole(file)
