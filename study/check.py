@@ -76,12 +76,7 @@ def prepare(path: Path, root: Path, source: str | None = None) -> Study:
         *_storage_problem(root, config.name if config else ""),
         *of_points,
         *of_division,
-        *legality.problems(
-            space,
-            points.shape if points else None,
-            protocol.objectives if protocol else (),
-            is_normalized=protocol is not None and protocol.normalize,
-        ),
+        *legality.problems(space, points.shape if points else None, protocol),
         *_shortages(protocol, space, data),
     ]
     if config is None or data is None or problems:

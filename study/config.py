@@ -98,6 +98,14 @@ class ConfirmationSection(_Section):
 
 
 @final
+class GroupAwareSection(_Section):
+    """The group-aware similarity of GroupFace, by which points are judged once more."""
+
+    weight: float = Field(default=0.1, ge=0, description="of the distance of latent groups")
+    exponent: float = Field(default=1 / 3, gt=0, description="of that distance")
+
+
+@final
 class ProtocolSection(_Section):
     """How group embeddings are judged."""
 
@@ -126,6 +134,11 @@ class ProtocolSection(_Section):
         description="what is optimised",
     )
     normalize: bool = Field(default=True, description="scale point embeddings to length 1")
+    group_aware: GroupAwareSection | None = Field(
+        default=None,
+        description="judge points also by a similarity that parts the latent groups an encoder "
+        "tells; `{}` for that of the paper",
+    )
     confirmation: ConfirmationSection = ConfirmationSection()
 
     @property

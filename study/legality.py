@@ -6,6 +6,7 @@ from typing import Any
 
 from optuna.distributions import IntDistribution
 
+from study.config import ProtocolSection
 from study.space import Combination, OptionSpaces, SearchSpace, needs
 from trainables import catalogue
 from trainables.aggregation import learns_from
@@ -16,17 +17,14 @@ TYPICAL_WIDTH = 8
 def problems(
     space: SearchSpace,
     shape: tuple[int, ...] | None,
-    objectives: tuple[str, ...],
-    *,
-    is_normalized: bool,
+    protocol: ProtocolSection | None,
 ) -> list[str]:
     """Why combinations of this study cannot be or cannot learn, each problem once.
 
     Args:
         space: what is searched; options that are wrong by themselves are not judged.
         shape: of a point, or None if the data cannot be read.
-        objectives: what is optimised.
-        is_normalized: whether point embeddings are scaled to length 1.
+        protocol: how combinations are judged, or None if the file does not say it well.
     """
     combined = space.combinations
     parts = {part.path: part for combination in combined for part in combination.parts()}
@@ -37,10 +35,9 @@ def problems(
         *(problem for part in parts.values() for problem in _contradicting_options(part)),
         *(p for pair in pairs.values() for p in _idle_aggregator(*pair, space.training)),
         *(p for pair in models.values() if shape for p in _nothing_learns(*pair, shape)),
-        *(_idle_constants(combined) if is_normalized else ()),
         *_unmet_needs(space),
         *(problem for c in combined for problem in _missing_logits(c)),
-        *(_undefined_gaps(combined) if "relative_gap" in objectives else ()),
+        *(_unfit_protocol(combined, protocol) if protocol else ()),
     ]
     return list(dict.fromkeys(found))
 
@@ -117,6 +114,16 @@ def _learnable(aggregator: OptionSpaces, choices: list[dict[str, Any]]) -> list[
     return [c for c in choices if catalogue.is_learnable(component, TYPICAL_WIDTH, **c)]
 
 
+def _unfit_protocol(combined: list[Combination], protocol: ProtocolSection) -> Iterator[str]:
+    """What is asked of combinations that they cannot give."""
+    if "relative_gap" in protocol.objectives:
+        yield from _undefined_gaps(combined)
+    if protocol.normalize:
+        yield from _idle_constants(combined)
+    if protocol.group_aware:
+        yield from _untold_groups(combined)
+
+
 def _undefined_gaps(combined: list[Combination]) -> Iterator[str]:
     for aggregator in dict.fromkeys(combination.aggregator.name for combination in combined):
         reason = catalogue.load("aggregator", aggregator).outside_hull
@@ -135,6 +142,16 @@ def _idle_constants(combined: list[Combination]) -> Iterator[str]:
                 f"search.{encoder}: its bound has no effect on embeddings of length 1; set "
                 "protocol.normalize to false"
             )
+
+
+def _untold_groups(combined: list[Combination]) -> Iterator[str]:
+    """Judging by latent groups that no encoder tells apart."""
+    encoders = {combination.encoder.name for combination in combined}
+    if encoders and not any(catalogue.load("encoder", name).tells_groups for name in encoders):
+        yield (
+            "protocol.group_aware: no encoder here tells latent groups apart; use one inside "
+            f"groupface, as groupface{catalogue.INSIDE}{min(encoders)}"
+        )
 
 
 def _unmet_needs(space: SearchSpace) -> Iterator[str]:

@@ -5,6 +5,7 @@ import hashlib
 from study.config import DataSection, ProtocolSection
 from trainables.data import DataError, PointSet, open_points
 from trainables.evaluation import Protocol
+from trainables.group_aware import GroupAware
 from trainables.splits import folds, hold_out
 from trainables.training import Rules, StudyData
 
@@ -49,4 +50,5 @@ def rules(protocol: ProtocolSection, seed: int, report_every: int) -> Rules:
         quality_name=protocol.quality_name,
         unit_length=protocol.normalize,
         report_every=report_every,
+        group_aware=GroupAware(**dict(protocol.group_aware)) if protocol.group_aware else None,
     )

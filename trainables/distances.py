@@ -1,9 +1,15 @@
 """Euclidean distances that keep their digits, a tile at a time."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+Distance = Callable[
+    [Float[Tensor, "rows width"], Float[Tensor, "columns width"]], Float[Tensor, "rows columns"]
+]
+"""Of every row to every column; moving all of them by the same vector changes nothing."""
 TILE = 2**20
 """Most distances held at once, where one row of them is not longer."""
 CLOSE = 1e-4

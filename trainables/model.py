@@ -60,13 +60,18 @@ class GroupModel(nn.Module):
         embeddings: Float[Tensor, "groups width"] = self.aggregator(real[places], mask)
         return embeddings
 
-    @torch.no_grad()
     def embed_all(
         self, points: Float[Tensor, "rows *shape"], chunk: int = 1024
     ) -> Float[Tensor, "rows width"]:
         """Embeddings of many points in evaluation mode, a chunk at a time; restores the mode."""
+        return self.encode_all(points, chunk).embedding
+
+    @torch.no_grad()
+    def encode_all(self, points: Float[Tensor, "rows *shape"], chunk: int = 1024) -> EncoderOutput:
+        """As :meth:`embed_all`, with the logits of latent groups where the encoder has them."""
         was_training = self.training
         self.eval()
-        embedded = torch.cat([self.embed(part).embedding for part in points.split(chunk)])
+        embeddings, logits = zip(*(self.embed(part) for part in points.split(chunk)), strict=True)
         self.train(was_training)
-        return embedded
+        has_logits = logits[0] is not None
+        return EncoderOutput(torch.cat(embeddings), torch.cat(logits) if has_logits else None)

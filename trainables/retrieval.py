@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from trainables.distances import TILE, distances
+from trainables.distances import TILE, Distance, distances
 
 TIE = 1e-10
 """Relative difference of distances that rounding may hide."""
@@ -26,8 +26,12 @@ class Retrieval(NamedTuple):
     recall_at_1: float
 
 
-def retrieval(embeddings: Float[Tensor, "rows width"], labels: Int[Tensor, " rows"]) -> Retrieval:
-    """Lets every embedding query all others by Euclidean distance.
+def retrieval(
+    embeddings: Float[Tensor, "rows width"],
+    labels: Int[Tensor, " rows"],
+    distance: Distance = distances,
+) -> Retrieval:
+    """Lets every embedding query all others by distance.
 
     Ties count against the query: at distances that agree in ten digits other classes come first.
     So the result does not depend on the order of the rows, and embeddings that coincide retrieve
@@ -36,6 +40,7 @@ def retrieval(embeddings: Float[Tensor, "rows width"], labels: Int[Tensor, " row
     Args:
         embeddings: what is searched.
         labels: class indices; each occurs at least twice.
+        distance: by which neighbours are near; Euclidean by itself.
     """
     if not bool(embeddings.isfinite().all()):
         return Retrieval(torch.nan, torch.nan, torch.nan)
@@ -44,7 +49,7 @@ def retrieval(embeddings: Float[Tensor, "rows width"], labels: Int[Tensor, " row
     embeddings = embeddings - embeddings.mean(0)
     step = max(1, TILE // len(labels))
     scores = [
-        _scores(distances(embeddings[start : start + step], embeddings), labels, start)
+        _scores(distance(embeddings[start : start + step], embeddings), labels, start)
         for start in range(0, len(labels), step)
     ]
     return Retrieval(*torch.cat(scores).mean(0).tolist())

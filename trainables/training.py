@@ -5,7 +5,7 @@ In a notebook: ``TrialRun(task, study, rules).run()`` gives the outcome of a con
 
 import time
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any, Literal, final
 
@@ -16,6 +16,7 @@ from trainables.attempt import Outcome, State
 from trainables.configuration import Configuration
 from trainables.data import PointSet
 from trainables.evaluation import Evaluation, Protocol, evaluate, quality_at
+from trainables.group_aware import GroupAware
 from trainables.input_reading import InputSpace
 from trainables.member import Member, TrainingError
 from trainables.model import GroupModel
@@ -56,12 +57,14 @@ class Rules:
         quality_name: metric validated while training, as ``map_at_r.size5``.
         unit_length: whether point embeddings have length 1.
         report_every: epochs between two validations.
+        group_aware: a second similarity by which points are judged, where an encoder has it.
     """
 
     protocol: Protocol
     quality_name: str
     unit_length: bool
     report_every: int
+    group_aware: GroupAware | None = None
 
 
 @final
@@ -201,7 +204,18 @@ class TrialRun:
     def _evaluated(self, member: int) -> Evaluation:
         aggregator, rules = self.models[member].aggregator, self._rules
         inputs = self._inputs(member)
-        return evaluate(*self._held_out(member), aggregator, rules.protocol, inputs)
+        found = evaluate(*self._held_out(member), aggregator, rules.protocol, inputs)
+        return replace(found, quality=found.quality | self._group_aware_quality(member))
+
+    def _group_aware_quality(self, member: int) -> dict[str, float]:
+        model, points, rows = self.models[member], self._study.points, self.splits[member].held_out
+        if self._rules.group_aware is None or not model.encoder.tells_groups:
+            return {}
+        embeddings, logits = model.encode_all(points.take(rows))
+        assert logits is not None
+        return self._rules.group_aware.quality(
+            embeddings, logits, torch.tensor(points.labels[rows])
+        )
 
     def _named(self, evaluation: Evaluation) -> dict[str, float]:
         """Metrics of one member under their full names; refuses collapsed embeddings."""

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from trainables.distances import distances, exact_distances
+from trainables.distances import Distance, distances, exact_distances
 
 EXACT_PAIRS = 2**20
 """Up to this many pairs are sorted; more are counted in bins."""
@@ -34,8 +34,9 @@ def verification(
     embeddings: Float[Tensor, "rows width"],
     labels: Int[Tensor, " rows"],
     exact_pairs: int = EXACT_PAIRS,
+    distance: Distance | None = None,
 ) -> Verification:
-    """Verifies all pairs, each once, with the negative Euclidean distance as score.
+    """Verifies all pairs, each once, with the negative distance as score.
 
     Args:
         embeddings: what is compared.
@@ -44,12 +45,16 @@ def verification(
             ``2**-12`` of a power of two count as equal, in memory that no longer grows with the
             pairs. That moves ``auc`` by at most half the share of (same, different) pairs of pairs
             in one bin, in practice less than 1e-5.
+        distance: what tells how far pairs are apart; Euclidean by itself.
     """
     pairs = len(labels) * (len(labels) - 1) // 2
     if pairs == 0 or not bool(embeddings.isfinite().all()):
         return Verification(torch.nan, torch.nan)
-    count = _counted_exactly if pairs <= exact_pairs else _counted_in_bins
-    return _from_counts(*count(embeddings.double(), labels))
+    if pairs <= exact_pairs:
+        counts = _counted_exactly(embeddings.double(), labels, distance or exact_distances)
+    else:
+        counts = _counted_in_bins(embeddings.double(), labels, distance or distances)
+    return _from_counts(*counts)
 
 
 def _from_counts(
@@ -74,10 +79,10 @@ Counts = tuple[Int[Tensor, " distances"], Int[Tensor, " distances"]]
 
 
 def _counted_exactly(
-    embeddings: Float[Tensor, "rows width"], labels: Int[Tensor, " rows"]
+    embeddings: Float[Tensor, "rows width"], labels: Int[Tensor, " rows"], distance: Distance
 ) -> Counts:
     pair = torch.ones(len(labels), len(labels), dtype=torch.bool, device=labels.device).triu(1)
-    ascending, order = exact_distances(embeddings, embeddings)[pair].sort()
+    ascending, order = distance(embeddings, embeddings)[pair].sort()
     is_same = (labels[:, None] == labels)[pair][order]
     last = torch.ones_like(is_same)
     last[:-1] = ascending[1:] != ascending[:-1]
@@ -86,7 +91,7 @@ def _counted_exactly(
 
 
 def _counted_in_bins(
-    embeddings: Float[Tensor, "rows width"], labels: Int[Tensor, " rows"]
+    embeddings: Float[Tensor, "rows width"], labels: Int[Tensor, " rows"], distance: Distance
 ) -> Counts:
     order = labels.argsort(stable=True)
     embeddings, labels = embeddings[order] - embeddings.mean(0), labels[order]
@@ -94,7 +99,7 @@ def _counted_in_bins(
     start = 0
     while start < len(labels):
         stop = min(len(labels), start + max(1, BINNED // (len(labels) - start)))
-        bins = _bins(distances(embeddings[start:stop], embeddings[start:]))
+        bins = _bins(distance(embeddings[start:stop], embeddings[start:]))
         pair = torch.ones_like(bins[:, : stop - start], dtype=torch.bool).triu(1)
         both += bins[:, stop - start :].flatten().bincount(minlength=BINS)
         both += bins[:, : stop - start][pair].bincount(minlength=BINS)

@@ -105,6 +105,15 @@ def test_a_limit_on_distances_needs_embeddings_of_any_length(tmp_path):
     assert accepted(tmp_path, limited, "protocol.normalize: false").combinations
 
 
+def test_judging_by_latent_groups_needs_an_encoder_that_tells_them(tmp_path):
+    assert refused(tmp_path, "protocol.group_aware: {}") == [
+        "protocol.group_aware: no encoder here tells latent groups apart; use one inside "
+        "groupface, as groupface-linear"
+    ]
+    changes = "search.encoder.groupface-linear: {width: 16}", "protocol.group_aware: {weight: 0.2}"
+    assert accepted(tmp_path, *changes).rules.group_aware.weight == 0.2
+
+
 def test_an_encoder_of_unknown_stretch_is_not_wrapped(tmp_path):
     changes = "search.encoder.lipschitz-transformer: {}", "protocol.normalize: false"
     (problem,) = refused(tmp_path, *changes)
