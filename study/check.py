@@ -14,13 +14,12 @@ from study.config import (
     SearchSection,
     StudyConfig,
     contradictions,
-    sound,
-    validate,
 )
 from study.errors import ConfigError
 from study.space import Combination, SearchSpace, search_space
 from study.strict_yaml import read_yaml
 from study.tracking_address import address_problem
+from study.validation import sound, validate
 from trainables.data import PointSet
 from trainables.training import Rules, StudyData
 

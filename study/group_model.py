@@ -21,7 +21,7 @@ from study.export import best_of_each, confirmed
 from study.mirror import Mirror
 from study.projection import of_trial
 from study.record import Record, Result
-from trainables.catalogue import INSIDE
+from trainables import catalogue
 
 PACKAGES = ("annotated-types", "jaxtyping", "mlflow", "numpy", "pandas", "pydantic", "safetensors")
 MODELS_AT_ONCE = 100
@@ -149,6 +149,5 @@ def _signature(width: int) -> ModelSignature:
 def _requirements(configuration: dict[str, Any]) -> list[str]:
     """Exact versions; without the suffix of a build for one kind of machine."""
     (encoder,) = configuration["encoder"]
-    reads_models = "pretrained" in encoder.split(INSIDE)
-    names = (*PACKAGES, "torch", *(["transformers"] if reads_models else []))
+    names = (*PACKAGES, "torch", *catalogue.load("encoder", encoder).packages)
     return [f"{name}=={version(name).partition('+')[0]}" for name in names]

@@ -136,10 +136,10 @@ def _undefined_gaps(combined: list[Combination]) -> Iterator[str]:
 
 def _idle_constants(combined: list[Combination]) -> Iterator[str]:
     """A limit on how far an encoder stretches distances, whose embeddings are then stretched."""
-    for encoder in dict.fromkeys(combination.encoder.path for combination in combined):
-        if encoder.startswith(f"encoder.lipschitz{catalogue.INSIDE}"):
+    for encoder in dict.fromkeys(combination.encoder.name for combination in combined):
+        if catalogue.load("encoder", encoder).certifies:
             yield (
-                f"search.{encoder}: its bound has no effect on embeddings of length 1; set "
+                f"search.encoder.{encoder}: its bound has no effect on embeddings of length 1; set "
                 "protocol.normalize to false"
             )
 

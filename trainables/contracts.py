@@ -111,6 +111,10 @@ class Encoder(nn.Module, ABC):
     """Whether it gives ``group_logits``."""
     is_chain: ClassVar[bool] = False
     """Whether it is its layers, each once and in order, with at most ReLU and dropout between."""
+    certifies: ClassVar[bool] = False
+    """Whether ``lipschitz`` is known whatever the weights; length 1 would undo it."""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Distributions, besides torch, that an exported model of it needs."""
     latent: int = 0
     """Latent groups of the logits."""
 

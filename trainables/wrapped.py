@@ -25,6 +25,8 @@ class Wrapped:
     def __init__(self, wrapper: Any, encoder: Any) -> None:
         self._wrapper, self._encoder = wrapper, encoder
         self.tells_groups: bool = wrapper.tells_groups
+        self.certifies: bool = wrapper.certifies
+        self.packages: tuple[str, ...] = (*encoder.packages, *wrapper.packages)
         self._outer, self._inner = _options(wrapper), _options(encoder)
         twice = self._outer.keys() & self._inner.keys()
         if twice:

@@ -1,6 +1,7 @@
 import pytest
 
-from study.config import StudyConfig, validate
+from study.config import StudyConfig
+from study.validation import validate
 from tests.study.files import accepted, refused
 
 SECTION = "must be a section of keys, got"

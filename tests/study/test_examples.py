@@ -7,9 +7,10 @@ import pytest
 
 import study
 from study.check import prepare
-from study.config import SearchSection, StudyConfig, sound, validate
+from study.config import SearchSection, StudyConfig
 from study.space import search_space
 from study.strict_yaml import read_yaml
+from study.validation import sound, validate
 
 EXAMPLES = sorted((Path(study.__file__).parent / "examples").glob("*.yaml"))
 OMNIGLOT = [path for path in EXAMPLES if "source" not in read_yaml(path)["data"]]

@@ -7,7 +7,13 @@ from trainables.wrapped import Wrapped
 
 
 @final
-class Inner:
+class Plain:
+    """What the contract says where an encoder says nothing."""
+
+    tells_groups, certifies, packages = False, False, ()
+
+
+class Inner(Plain):
     """Inside.
 
     Args:
@@ -28,7 +34,7 @@ class Inner:
 
 
 @final
-class Outer:
+class Outer(Plain):
     """Outside.
 
     Args:
@@ -48,9 +54,7 @@ class Outer:
 
 
 @final
-class Clashing:
-    tells_groups = False
-
+class Clashing(Plain):
     def __init__(self, encoder, *, width=1):
         pass
 
@@ -80,10 +84,8 @@ def test_the_rules_of_both_hold():
 
 
 @final
-class Choosing:
+class Choosing(Plain):
     """Outside, around some."""
-
-    tells_groups = False
 
     def __init__(self, encoder):
         pass

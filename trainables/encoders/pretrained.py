@@ -36,6 +36,7 @@ class PretrainedEncoder(Encoder):
     """
 
     tensor_program = False
+    packages = ("transformers",)
     mean: Tensor
     deviation: Tensor
 

@@ -35,6 +35,7 @@ class LipschitzWrapper(Encoder):
         bound: largest distance of two embeddings per unit of distance of their points.
     """
 
+    certifies = True
     bound: Tensor
 
     def __init__(

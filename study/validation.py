@@ -1,0 +1,57 @@
+"""What YAML gave, held against a model; every problem is told at once."""
+
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from study.config import LONGEST_NAME
+from trainables.wording import broken_rule, nearest, shown
+
+Section = TypeVar("Section", bound=BaseModel)
+
+
+def validate(model: type[Section], content: Any) -> tuple[Section | None, list[str]]:
+    """A section from what YAML gave, or None and every problem with it."""
+    try:
+        return model.model_validate(content), []
+    except ValidationError as error:
+        return None, [_problem(model, item) for item in _errors(error)]
+
+
+def sound(model: type[BaseModel], content: Any) -> dict[str, Any]:
+    """The keys of a section that are right by themselves, whatever is wrong with the others."""
+    if not isinstance(content, dict):
+        return {}
+    try:
+        model.model_validate(content)
+    except ValidationError as error:
+        wrong = {item["loc"][0] for item in error.errors()}
+        return {key: value for key, value in content.items() if key not in wrong}
+    return content
+
+
+def _errors(error: ValidationError) -> list[dict[str, Any]]:
+    """What pydantic found, without its complaint that a list of wrong values is empty."""
+    found = [dict(item) for item in error.errors()]
+    return [e for e in found if e["type"] != "too_short" or not e["input"]]
+
+
+def _problem(model: type[BaseModel], error: dict[str, Any]) -> str:
+    path = [str(part) for part in error["loc"]]
+    where = ".".join(path)
+    if error["type"] == "extra_forbidden":
+        return f"{where}: no such key; {nearest(path[-1], _fields(model, path[:-1]))}"
+    if error["type"] == "string_pattern_mismatch" and path == ["name"]:
+        return (
+            f"name: must be 1 to {LONGEST_NAME} letters, digits, `.`, `-` or `_`, beginning with "
+            f"a letter, a digit or `_`, got {shown(error['input'])}"
+        )
+    return f"{where}: {broken_rule(error)}"
+
+
+def _fields(section: Any, path: list[str]) -> list[str]:
+    """Keys that the section at ``path`` may hold."""
+    for part in path:
+        kind = section.model_fields[part].annotation
+        section = next(iter(get_args(kind)), kind)
+    return list(section.model_fields)
