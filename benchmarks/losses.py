@@ -40,7 +40,7 @@ PAIRS: list[tuple[Named, Named]] = [
         ("library-ContrastiveLoss", {"pos_margin": 0.0, "neg_margin": 1.0} | LEVEL),
     ),
     (("arcface", {"margin": 0.2, "scale": 16.0} | LEVEL), ANGLES),
-    (("groupface", {"margin": 0.2, "scale": 16.0} | LEVEL), ANGLES),
+    (("groupface", {"margin": 0.2, "scale": 16.0, "warm_up": 5} | LEVEL), ANGLES),
     (("group_loss", {"temperature": 10.0} | LEVEL), SOFTMAX),
     (("smog", {"assignment": "labels", "groups": 964} | LEVEL), SOFTMAX),
 ]
