@@ -18,7 +18,7 @@ from trainables.member import Member
 
 WIDTH = 8
 SMALL = {"width": WIDTH, "channels": 8}
-LEAST = 5e-6
+LEAST = 1e-6
 """Smallest share of the largest gradient that is more than the rounding of a zero."""
 POINTS = {"points": clouds(3, 8, apart=0.1), "images": images(3, 8)}
 PROTOCOL = Protocol((1, 2), draws=1, seed=0)
