@@ -85,9 +85,10 @@ class Follower:
                 self._warn(error)
                 failures, failed_at = failures + 1, time.monotonic()
             # It got ready while the cluster did; from here on it takes what training leaves.
-            _step_back()
+            _give_way(is_idle=True)
             has_ended = self._gather(min(ROUND_SECONDS * 2**failures, LONGEST_PAUSE_SECONDS))
-        _step_forward()
+        # The driver waits for what is left.
+        _give_way(is_idle=False)
         # A try that failed while the study ended was the last one.
         if time.monotonic() - failed_at > ROUND_SECONDS:
             self._end(identity)
@@ -133,21 +134,14 @@ class Follower:
             )
 
 
-def _step_back() -> None:
-    """Runs only where no other process wants to, or as near to that as the system offers."""
-    if hasattr(os, "SCHED_IDLE"):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    else:
-        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
-
-
-def _step_forward() -> None:
-    """Runs as any process again, as the driver waits for it now; not every system permits that."""
+def _give_way(*, is_idle: bool) -> None:
+    """Runs only where no other process wants to, or as any process, as far as it is permitted."""
     with suppress(OSError):
         if hasattr(os, "SCHED_IDLE"):
-            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+            policy = os.SCHED_IDLE if is_idle else os.SCHED_OTHER
+            os.sched_setscheduler(0, policy, os.sched_param(0))
         else:
-            os.setpriority(os.PRIO_PROCESS, 0, 0)
+            os.setpriority(os.PRIO_PROCESS, 0, NICENESS if is_idle else 0)
 
 
 if __name__ == "__main__":
