@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 ROOT ?= studies
 
-.PHONY: study test test-all check suite bench reference lock clean
+.PHONY: study test test-all check suite fault-test cluster-test bench reference lock clean
 
 study: $(READY)  ## Install, then run the digits study: search, confirmation, report, export.
 	$(BIN)/study launch study/examples/digits.yaml --root $(ROOT)
@@ -28,6 +28,12 @@ check: $(READY)  ## Formatting, lint, types and the import rules.
 # the folders: by itself xdist begins with the files of most tests, and ends with one of few and long.
 suite: $(READY)  ## Run the tests.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+fault-test: $(READY)  ## Inject every fault, and print what each has left.
+	STUDY_FAULTS=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults --numprocesses 2 --dist load --durations 0
+
+cluster-test: $(READY)  ## As root: build hosts, and run cluster.yaml on them from `ray up` to `ray down`.
+	STUDY_CLUSTER=1 $(BIN)/python -m pytest --capture no --exitfirst tests/cluster -m cluster
 
 bench: $(READY)  ## Compare with the usual ways, side by side.
 	$(BIN)/python benchmarks/overhead.py

@@ -15,6 +15,7 @@ from analysis.bound_gap import bound_gap
 from analysis.figures import (
     best_so_far,
     combinations,
+    critical_difference,
     distances_and_bounds,
     gap_by_group_size,
     gap_by_margin,
@@ -23,11 +24,14 @@ from analysis.figures import (
 )
 from analysis.leaderboard import best_trials, confirmations, leaderboard
 from analysis.metric_names import BOUNDS, in_words
+from analysis.seeds_needed import MOST, STATED, recommended
+from analysis.significance import obstacle, pairs, repeated_qualities
 from analysis.summary import reasons, summary
 from analysis.tables import StudyTables
 
 FIGURES = (
     combinations,
+    critical_difference,
     quality_against_gap,
     gap_by_group_size,
     gap_by_margin,
@@ -109,6 +113,8 @@ def _page(tables: StudyTables, pictures: list[Picture]) -> str:
     )
     environment.filters["number"] = number
     environment.tests["known"] = pd.notna
+    qualities = repeated_qualities(tables)
+    untested = obstacle(qualities)
     return environment.get_template("report.html").render(
         study=tables,
         quality=in_words(tables.quality_name),
@@ -116,6 +122,10 @@ def _page(tables: StudyTables, pictures: list[Picture]) -> str:
         summary=summary(tables),
         board=_rows(leaderboard(tables)),
         confirmations=_rows(confirmations(tables)),
+        untested=untested,
+        pairs=[] if untested else _rows(recommended(pairs(qualities))),
+        stated=STATED,
+        most_seeds=MOST,
         configurations=_configurations(tables),
         bound_gaps=_rows(bound_gap(tables)),
         bound_symbols=BOUNDS,

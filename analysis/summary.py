@@ -8,7 +8,11 @@ from analysis.tables import StudyTables
 
 
 class Summary(NamedTuple):
-    """Trials of the search phase, counted; ``waiting`` are planned and not yet started."""
+    """Trials of the search phase, counted.
+
+    ``waiting`` are planned and not yet started; ``restarted``, of either phase, were continued
+    after their process or the whole study had stopped.
+    """
 
     planned: int
     complete: int
@@ -18,7 +22,9 @@ class Summary(NamedTuple):
     waiting: int
     by_model: int
     at_random: int
+    warm_started: int
     confirmations: int
+    restarted: int
 
 
 def summary(tables: StudyTables) -> Summary:
@@ -35,7 +41,9 @@ def summary(tables: StudyTables) -> Summary:
         waiting=max(0, tables.planned_trials - len(search)),
         by_model=int(proposals.get("model", 0)),
         at_random=int(proposals.get("random", 0)),
+        warm_started=int(proposals.get("warm_start", 0)),
         confirmations=len(tables.trials) - len(search),
+        restarted=int((tables.trials["attempt"] > 1).sum()),
     )
 
 

@@ -18,7 +18,8 @@ TRIALS = pa.schema(
         "seed": pa.int64(),
         "state": pa.string(),  # "complete", "pruned", "failed", "running"
         "reason": pa.string(),  # why failed or pruned, else ""
-        "proposed_by": pa.string(),  # "random" or "model"; "" for a confirmation
+        "proposed_by": pa.string(),  # "random", "model" or "warm_start"; "" for a confirmation
+        "attempt": pa.int64(),  # the last: more than 1 where a process or the study had stopped
         "coverage": pa.string(),  # "covered"; "uncovered" where it may leave the hull
         "quality": pa.float64(),  # selection metric, mean over folds, more is better; may be NaN
         "relative_gap": pa.float64(),  # of the selected bound at the selected size; may be NaN

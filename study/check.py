@@ -1,26 +1,25 @@
 """Everything that can be wrong with a study before it starts, found in one go."""
 
-import tempfile
 from dataclasses import dataclass
-from os.path import exists
 from pathlib import Path
 from typing import Any, final
 
-from study import feasibility, legality, material
+from study import feasibility, legality, material, warm_start
+from study import root as root_folder
+from study.addresses import database_problems, tracking_problems
 from study.config import (
     AlgorithmSection,
     DataSection,
     ProtocolSection,
     SearchSection,
     StudyConfig,
-    contradictions,
 )
 from study.errors import ConfigError
 from study.space import Combination, SearchSpace, search_space
 from study.strict_yaml import read_yaml
-from study.tracking_address import address_problem
-from study.validation import sound, validate
+from study.validation import contradictions, sound, validate
 from trainables.data import PointSet
+from trainables.places import Place
 from trainables.training import Rules, StudyData
 
 
@@ -47,7 +46,7 @@ class Study:
         return len(self.combinations) * (budget.trials_per_combination + confirmed)
 
 
-def prepare(path: Path, root: Path, source: str | None = None) -> Study:
+def prepare(path: Path, root: Place, source: str | None = None) -> Study:
     """The study of a file, ready to run.
 
     Each section is judged by itself and with those that it must fit, as far as these are right, so
@@ -68,15 +67,20 @@ def prepare(path: Path, root: Path, source: str | None = None) -> Study:
     protocol, _ = validate(ProtocolSection, content.get("protocol", {}))
     algorithm, _ = validate(AlgorithmSection, content.get("algorithm", {}))
     data, of_division = _divided(content, points)
+    right = sound(StudyConfig, content)
+    tracking = right.get("tracking", {}).get("uri")
+    database = right.get("storage", {}).get("database")
     problems += [
         *of_components,
         *contradictions(protocol, algorithm),
-        *address_problem(sound(StudyConfig, content).get("tracking", {}).get("uri")),
-        *_storage_problem(root, config.name if config else ""),
+        *tracking_problems(tracking),
+        *database_problems(database),
+        *root_folder.problems(root, config.name if config else "", database, tracking),
         *of_points,
         *of_division,
         *legality.problems(space, points.shape if points else None, protocol),
         *_shortages(protocol, space, data),
+        *warm_start.problems(algorithm, root, space.combinations),
     ]
     if config is None or data is None or problems:
         raise ConfigError(path, problems)
@@ -121,18 +125,3 @@ def _shortages(
     if data is None:
         return []
     return feasibility.problems(protocol.sizes if protocol else None, space.training, data)
-
-
-def _storage_problem(root: Path, name: str) -> list[str]:
-    """Why the folder of a study cannot be made or written; empty where it can."""
-    folder = root.absolute() / name
-    existing = next(place for place in (folder, *folder.parents) if exists(place))
-    refusal = f"--root {root}: cannot hold studies"
-    if not existing.is_dir():
-        return [f"{refusal}; {existing} is not a folder"]
-    try:
-        # Permissions alone do not tell: a file system may be read-only, or no place for files.
-        with tempfile.TemporaryFile(dir=existing):
-            return []
-    except OSError:
-        return [f"{refusal}; {existing} is not writable"]

@@ -17,12 +17,27 @@ DONE, SOME_FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
 
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+def _place(context: click.Context, option: click.Parameter, text: str) -> Any:
+    """A folder of this machine, or the address of one on an object store."""
+    if "://" not in text:
+        return FOLDER.convert(text, option, context)
+    from trainables.places import place
+
+    try:
+        return place(text)
+    except (ImportError, ValueError) as error:
+        raise click.BadParameter(f'{error}; see the README, "Where a study lies"') from error
+
+
 root_option = click.option(
     "--root",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("studies"),
+    callback=_place,
+    default="studies",
     show_default=True,
-    help="Folder of all studies.",
+    help="Folder of all studies, or its address on an object store.",
 )
 data_option = click.option("--data", help="`digits` or a Parquet file, instead of data.source.")
 file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
@@ -96,11 +111,11 @@ def sync(name: str, root: Path, uri: str | None) -> None:
 @root_option
 def report(name: str, root: Path) -> None:
     """Write the report: one HTML file, and its pictures."""
-    from analysis import report as page
+    from study.report import write
     from study.tables import read_tables
 
     record = _record(name, root)
-    click.echo(page.write(read_tables(record), record.folder / "report"))
+    click.echo(write(record, read_tables(record)))
 
 
 @cli.command()
@@ -141,12 +156,21 @@ def train(file: Path, data: str | None, confirm: bool) -> int:
 
 @cli.command()
 @root_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
-def ui(root: Path, port: int) -> None:
-    """Open MLflow on this machine's loopback address."""
-    from study.ui import serve
+@click.option(
+    "--password-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Ask for passwords; holds that of the user `admin`.",
+)
+@click.option("--allowed-host", multiple=True, help="NAME:PORT browsers may use; repeatable.")
+@click.option("--database", help="postgresql://... instead of the file beside the studies.")
+@click.option("--artifacts", help="Folder or address of MLflow's files.")
+def ui(root: Any, allowed_host: tuple[str, ...], **options: Any) -> None:
+    """Open MLflow on this machine's loopback address, or serve it behind passwords."""
+    from study.ui import Service, serve
 
-    serve(root, port)
+    serve(Service(root, allowed_hosts=allowed_host, **options))
 
 
 @cli.command()

@@ -1,10 +1,14 @@
 """A Ray cluster to run on: one of our own on this machine, or the one at an address."""
 
 import logging
+import math
 import os
+import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -16,63 +20,125 @@ os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
 os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "1000000")
 # Ray's own 15 lets every other process on the machine go before the training.
 os.environ.setdefault("RAY_worker_niceness", "0")
+# Ray's own watch over memory ends whole experiments; the kernel's ends one process, and the trials
+# of that one run again. `budget.memory_gib_per_pack` is for those that want more than their share.
+os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")
+# Ray's own default lets anybody in who reaches a port, until a token happens to exist.
+os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 import ray
 
+from study import cluster_access, head_watch
 from study.config import BudgetSection
 from study.errors import ConfigError
 
 CONNECT_SECONDS = 5
+GIB = 1 << 30
 
 
 @contextmanager
 def connected(address: str | None) -> Iterator[None]:
     """Connects to the cluster at ``address``, or starts one for the time being.
 
+    A cluster of others must ask for a token; one of our own does, and keeps its files to its user.
+
     Raises:
-        ConfigError: if no cluster answers at the address, or none can be started.
+        ConfigError: if no cluster answers at the address, if it is open or refuses this client, or
+            none can be started.
     """
+    with (
+        _joined(address) if address else _started(),
+        head_watch.watched(ray.get_runtime_context().gcs_address),
+    ):
+        yield
+
+
+def admitted(address: str) -> str:
+    """``host:port`` of the head of a cluster that asks for a token and takes this client's.
+
+    Raises:
+        ConfigError: if no cluster answers at the address, if it is open or refuses this client.
+    """
+    place = f"--address {address}"
+    if address.startswith("ray://"):
+        problem = "is for Ray Client, which cannot run a study; `ray job submit` can"
+        raise ConfigError(place, [problem])
     try:
-        _knock(address or "")
-        ray.init(
-            address=address or "local",
-            include_dashboard=False if address is None else None,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            configure_logging=True,
-        )
+        head = cluster_access.located(address)
+        _knock(head)
+        cluster_access.refuse_unless_closed(head, place)
     except (OSError, ValueError, RuntimeError) as error:
-        place = f"--address {address}" if address else "Ray"
-        problem = "no Ray cluster answers" if address else "cannot be started here"
-        raise ConfigError(place, [f"{problem}: {error}"]) from error
+        raise ConfigError(place, [f"no Ray cluster answers: {error}"]) from error
+    return head
+
+
+@contextmanager
+def _joined(address: str) -> Iterator[None]:
+    try:
+        _initialise(admitted(address))
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"--address {address}", [f"no Ray cluster answers: {error}"]) from error
     try:
         yield
     finally:
         ray.shutdown()
 
 
+@contextmanager
+def _started() -> Iterator[None]:
+    try:
+        cluster_access.keep_token_private()
+        # Ray opens the folder it is given to everybody, not the one around it. Where Ray fails, its
+        # logs stay there.
+        folder = tempfile.mkdtemp(prefix="ray-", dir=os.environ.get("RAY_TMPDIR"))
+        _initialise("local", _temp_dir=f"{folder}/r", include_dashboard=False)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ConfigError("Ray", [f"cannot be started here: {error}"]) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _initialise(address: str, **more: Any) -> None:
+    quiet: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+        "configure_logging": True,
+    }
+    ray.init(address=address, **quiet, **more)
+
+
 def _knock(address: str) -> None:
     """Connects to ``host:port`` once; Ray would try for minutes if nobody answers."""
-    place = urlsplit(f"//{address.removeprefix('ray://')}")
+    place = urlsplit(f"//{address}")
     if place.hostname and place.port:
         socket.create_connection((place.hostname, place.port), CONNECT_SECONDS).close()
 
 
 def concurrent_packs(budget: BudgetSection) -> int:
-    """How many packs the connected cluster runs at once.
+    """How many packs the connected cluster runs at once; none is spread over several nodes.
 
     Raises:
-        ConfigError: if it cannot run even one.
+        ConfigError: if no node can run even one.
     """
-    wanted = {"CPU": float(budget.cpus_per_pack), "GPU": budget.gpus_per_pack}
-    resources = ray.cluster_resources()
-    problems = [
-        f"budget.{kind.lower()}s_per_pack: {amount:g}, but the cluster has "
-        f"{resources.get(kind, 0):g} {kind}s"
-        for kind, amount in wanted.items()
-        if amount > resources.get(kind, 0)
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    asked = [
+        ("cpus_per_pack", "CPU", budget.cpus_per_pack, 1, "CPUs"),
+        ("gpus_per_pack", "GPU", budget.gpus_per_pack, 1, "GPUs"),
+        ("memory_gib_per_pack", "memory", budget.memory_gib_per_pack, GIB, "GiB of memory"),
     ]
-    if problems:
-        raise ConfigError("cluster", problems)
-    room = min(int(resources[kind] // amount) for kind, amount in wanted.items() if amount)
-    return min(room, budget.concurrent_packs or room)
+    room, problems = [math.inf] * len(nodes), []
+    for key, kind, amount, unit, name in asked:
+        if not amount:
+            continue
+        each = [node.get(kind, 0.0) / unit for node in nodes]
+        if max(each) < amount:
+            problems.append(
+                f"budget.{key}: {amount:g}, but no node has more than {max(each):g} {name}"
+            )
+        room = [min(known, there // amount) for known, there in zip(room, each, strict=True)]
+    if problems or not sum(room):
+        raise ConfigError("cluster", problems or ["no node has all that `budget` asks for a pack"])
+    return min(int(sum(room)), budget.concurrent_packs or int(sum(room)))

@@ -1,18 +1,23 @@
 """Leaderboards of several studies side by side, in words for a terminal."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
+from analysis.across_studies import across_studies, confirmed_qualities, obstacle
 from analysis.comparison import comparison, differing_metrics
+from analysis.tables import StudyTables
 from study.errors import RecordError
 from study.record import Record
 from study.tables import read_tables
+from trainables.places import Place
 
 
-def compare(root: Path, names: Sequence[str]) -> str:
-    """One line per combination with its quality and gap in every study, best first.
+def compare(root: Place, names: Sequence[str]) -> str:
+    """One line per combination with its quality and gap in every study, best first; then ranks.
+
+    Ranks are of test quality, over the studies, with what is told apart by them; where there is too
+    little for that, the last line says so.
 
     Studies that select by different metrics are shown with a warning: their figures can be compared
     down a column, and not across.
@@ -36,10 +41,25 @@ def compare(root: Path, names: Sequence[str]) -> str:
             "compare down the columns, not across: the studies do not use the same metrics"
         )
         lines += [f"  {metric}: {', '.join(differing[metric])}" for metric in differing]
-    return "\n".join(lines)
+    return "\n".join(lines + _ranks(studies))
 
 
-def _records(root: Path, names: Sequence[str]) -> list[Record]:
+def _ranks(studies: Sequence[StudyTables]) -> list[str]:
+    qualities = confirmed_qualities(studies)
+    reason = obstacle(qualities)
+    if reason:
+        return [f"(no ranks across studies: {reason})"]
+    found = across_studies(qualities)
+    return [
+        f"mean rank by test quality over {len(studies)} studies (1 is best):",
+        *(f"  {rank:.2f}  {name}" for name, rank in found.mean_ranks.items()),
+        f"(Friedman: p = {found.p:.4f}; Nemenyi: ranks more than {found.critical_difference:.2f} "
+        "apart differ where p is below 0.05)",
+        *(f"not told apart: {', '.join(run)}" for run in found.together),
+    ]
+
+
+def _records(root: Place, names: Sequence[str]) -> list[Record]:
     records, problems = [], []
     for name in names:
         try:

@@ -1,4 +1,4 @@
-"""The study file as frozen, strict models, and the rules across them."""
+"""The study file as frozen, strict models."""
 
 from typing import Annotated, Any, Literal, final
 
@@ -8,6 +8,7 @@ LONGEST_NAME = 63
 Metric = Literal["map_at_r", "r_precision", "recall_at_1"]
 OptionSpaces = dict[str, Any]
 ComponentSpaces = dict[str, OptionSpaces | None]
+StudyName = Annotated[str, Field(pattern=rf"^\w[\w.-]{{0,{LONGEST_NAME - 1}}}$")]
 GroupSize = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -68,8 +69,44 @@ class BudgetSection(_Section):
         default=0.0, ge=0, description="GPUs of a pack; a share is allowed"
     )
     retries: int = Field(
-        default=2, ge=0, le=100, description="restarts of a pack whose process died"
+        default=2,
+        ge=0,
+        le=100,
+        description="restarts of a trial whose process died, each in a process for itself",
     )
+    max_failed: int | None = Field(
+        default=None,
+        ge=1,
+        description="failed trials at which the study stops; by default none stop it",
+    )
+    hours: float | None = Field(
+        default=None,
+        gt=0,
+        description="hours of one launch; then trials save their state, to be continued",
+    )
+    trial_minutes: float | None = Field(
+        default=None,
+        gt=0,
+        description="minutes that one attempt at a trial may train, hanging included",
+    )
+    memory_gib_per_pack: float | None = Field(
+        default=None,
+        gt=0,
+        description="GiB that training may take in one process; a trial that wants more fails",
+    )
+    checkpoint_gib: float | None = Field(
+        default=None,
+        gt=0,
+        description="GiB for the checkpoints of all trials that run at once, in equal shares",
+    )
+
+
+@final
+class WarmStartSection(_Section):
+    """Another study, whose best configurations are tried first."""
+
+    study: StudyName = Field(description="its name, under the same root")
+    top: int = Field(default=3, ge=1, le=100, description="best trials of each combination")
 
 
 @final
@@ -84,6 +121,9 @@ class AlgorithmSection(_Section):
     )
     pruner: Literal["median", "successive_halving", "none"] = "median"
     report_every: int = Field(default=1, ge=1, description="epochs between two validations")
+    warm_start: WarmStartSection | None = Field(
+        default=None, description="a study whose best configurations are tried first"
+    )
 
 
 @final
@@ -164,12 +204,20 @@ class TrackingSection(_Section):
 
 
 @final
+class StorageSection(_Section):
+    """Where Optuna's studies and the lease of the driver are kept."""
+
+    database: str | None = Field(
+        default=None,
+        description="address without a password; by default files in the study's folder",
+    )
+
+
+@final
 class StudyConfig(_Section):
     """One study: data, combinations, spaces, budget, protocol."""
 
-    name: str = Field(
-        pattern=rf"^\w[\w.-]{{0,{LONGEST_NAME - 1}}}$", description="names the study's folder"
-    )
+    name: StudyName = Field(description="names the study's folder")
     seed: int = Field(default=0, ge=0, lt=1 << 32)
     data: DataSection
     search: SearchSection
@@ -177,33 +225,4 @@ class StudyConfig(_Section):
     algorithm: AlgorithmSection = AlgorithmSection()
     protocol: ProtocolSection = ProtocolSection()
     tracking: TrackingSection = TrackingSection()
-
-
-def contradictions(
-    protocol: ProtocolSection | None, algorithm: AlgorithmSection | None
-) -> list[str]:
-    """Rules across keys and sections; None stands for a section that is wrong by itself."""
-    problems = _protocol_problems(protocol) if protocol else []
-    if protocol and algorithm and len(protocol.objectives) > 1:
-        if algorithm.pruner != "none":
-            problems.append("algorithm.pruner: two objectives cannot be pruned; say `pruner: none`")
-        if algorithm.sampler == "cmaes":
-            problems.append(
-                "algorithm.sampler: cmaes cannot search for two objectives; use tpe, gp or nsga2"
-            )
-    return problems
-
-
-def _protocol_problems(protocol: ProtocolSection) -> list[str]:
-    sizes, objectives = protocol.sizes, protocol.objectives
-    problems = []
-    if len(set(sizes)) < len(sizes):
-        problems.append(f"protocol.sizes: must hold each size once, got {list(sizes)}")
-    if protocol.selecting_size not in sizes:
-        problems.append(f"protocol.size: must be one of sizes {list(sizes)}, got {protocol.size}")
-    if objectives not in (("quality",), ("quality", "relative_gap")):
-        problems.append(
-            "protocol.objectives: must be [quality] or [quality, relative_gap], got "
-            f"[{', '.join(objectives)}]"
-        )
-    return problems
+    storage: StorageSection = StorageSection()

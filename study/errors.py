@@ -3,10 +3,11 @@
 StudyError
 ├── ConfigError        the study file, or a configuration file
 ├── RecordError        the study folder: missing, changed, in use
+├── StorageError       the study's database: nobody answers, or it went away
+├── ClusterError       a Ray cluster that was lost while a study ran
 └── TrackingError      a tracking address that cannot be one, or where nobody answers a sync
 """
 
-from pathlib import Path
 from typing import final
 
 
@@ -18,7 +19,7 @@ class StudyError(Exception):
         problems: each as ``path: what is wrong; what was probably meant``.
     """
 
-    def __init__(self, place: str | Path, problems: list[str]) -> None:
+    def __init__(self, place: object, problems: list[str]) -> None:
         super().__init__(place, problems)
         self.place = str(place)
         self.problems = problems
@@ -39,6 +40,16 @@ class ConfigError(StudyError):
 @final
 class RecordError(StudyError):
     """A study folder that is missing, belongs to another study file, or is in use."""
+
+
+@final
+class StorageError(StudyError):
+    """A study's database that cannot be used, or not any more; launching again continues."""
+
+
+@final
+class ClusterError(StudyError):
+    """A Ray cluster that was lost while a study ran on it; launching again continues."""
 
 
 @final

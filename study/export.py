@@ -1,6 +1,5 @@
 """Exports the best configurations: configuration file, weights, model card."""
 
-import shutil
 from pathlib import Path
 
 from study import confirmation
@@ -9,6 +8,8 @@ from study.errors import RecordError
 from study.exported import ExportedConfiguration, dump, exported
 from study.legality import is_covered
 from study.record import Record, Result
+from trainables import places
+from trainables.places import Place
 
 CARD = """# {combination}, from study {study}
 
@@ -27,7 +28,7 @@ CARD = """# {combination}, from study {study}
 """
 
 
-def export(record: Record, folder: Path) -> list[Path]:
+def export(record: Record, folder: Place) -> list[Place]:
     """Writes the best of each combination, and the best of all as ``best``; returns their folders.
 
     An existing export is replaced as a whole.
@@ -41,20 +42,17 @@ def export(record: Record, folder: Path) -> list[Path]:
     if not chosen:
         raise RecordError(record.folder, ["has no complete trial; nothing can be exported"])
     _require_export(folder)
-    target = folder.resolve()
-    unfinished = target.with_name(f".{target.name}.tmp")
+    named = {**{r.trial.combination: r for r in chosen}, "best": chosen[0]}
     try:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        for name, found in {**{r.trial.combination: r for r in chosen}, "best": chosen[0]}.items():
-            _write(record, found, confirmed(results, found), unfinished / name)
-        shutil.rmtree(target, ignore_errors=True)
-        unfinished.replace(target)
+        with places.replaced(folder) as unfinished:
+            for name, found in named.items():
+                _write(record, found, confirmed(results, found), unfinished / name)
     except OSError as error:
-        raise RecordError(folder, [f"cannot be written: {error.strerror}"]) from error
-    return [folder / result.trial.combination for result in chosen] + [folder / "best"]
+        raise RecordError(folder, [f"cannot be written: {error.strerror or error}"]) from error
+    return [folder / name for name in named]
 
 
-def _require_export(folder: Path) -> None:
+def _require_export(folder: Place) -> None:
     """Refuses a folder with anything else in it: it would be deleted."""
     if folder.exists() and not folder.is_dir():
         raise RecordError(folder, ["is not a folder; name another with --to"])
@@ -98,7 +96,7 @@ def _write(record: Record, found: Result, confirmation: Result | None, folder: P
     (folder / "configuration.yaml").write_text(dump(content), encoding="utf-8")
     (folder / "card.md").write_text(_card(content), encoding="utf-8")
     weights = record.files(confirmation or found) / "weights.safetensors"
-    shutil.copyfile(weights, folder / "weights.safetensors")
+    places.copy(weights, folder / "weights.safetensors")
 
 
 def _card(content: ExportedConfiguration) -> str:

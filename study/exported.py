@@ -6,12 +6,12 @@ from typing import Any, final
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from study.config import DataSection, ProtocolSection, SearchSection, contradictions
+from study.config import DataSection, ProtocolSection, SearchSection
 from study.errors import ConfigError
 from study.record import Record, Result
 from study.space import search_space
 from study.strict_yaml import read_yaml
-from study.validation import validate
+from study.validation import contradictions, validate
 from trainables import catalogue
 from trainables.training import Phase
 from trainables.wording import shown

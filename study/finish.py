@@ -5,16 +5,15 @@ from typing import final
 
 import pandas as pd
 
-from analysis import report
 from analysis.leaderboard import leaderboard
 from analysis.summary import reasons, summary
 from analysis.tables import StudyTables
-from study import lease
+from study import lease, report
+from study.addresses import without_secrets
 from study.command import command
 from study.export import export
 from study.record import Record
 from study.tables import read_tables
-from study.tracking_server import without_secrets
 
 REASONS_SHOWN = 5
 
@@ -32,7 +31,7 @@ def finish(record: Record) -> Finished:
     """Writes report and export of a study, and says what it found and where everything is."""
     tables = read_tables(record)
     lines = [_headline(tables), "", _board(tables), *_failures(tables), ""]
-    lines += [f"report   {report.write(tables, record.folder / 'report')}"]
+    lines += [f"report   {report.write(record, tables)}"]
     if (tables.trials["state"] == "complete").any():
         export(record, record.folder / "export")
         lines += [f"export   {record.folder / 'export'}"]
@@ -43,7 +42,7 @@ def finish(record: Record) -> Finished:
 def status(record: Record) -> str:
     """How far a study is, whether or not a driver is at work on it."""
     tables = read_tables(record)
-    at_work = "a driver is at work" if lease.is_held(record.folder) else "no driver is at work"
+    at_work = "a driver is at work" if lease.is_held(record) else "no driver is at work"
     return "\n".join([f"{_headline(tables)}; {at_work}", "", _board(tables), *_failures(tables)])
 
 
@@ -60,9 +59,12 @@ def _headline(tables: StudyTables) -> str:
         for state in ("complete", "pruned", "failed", "running", "waiting")
         if getattr(counts, state)
     )
+    warm_started = f", {counts.warm_started} by a warm start" if counts.warm_started else ""
+    restarted = f"; {counts.restarted} continued after a stop" if counts.restarted else ""
     return (
         f"study {tables.name}: {counts.planned} trials: {states}; {counts.by_model} proposed by "
-        f"the model, {counts.at_random} at random; {counts.confirmations} confirmations"
+        f"the model, {counts.at_random} at random{warm_started}; "
+        f"{counts.confirmations} confirmations{restarted}"
     )
 
 

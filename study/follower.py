@@ -9,24 +9,18 @@ import os
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, final
 
 import click
 
+from study.addresses import reason, without_secrets
 from study.projection import of_study
 from study.record import Record
 from study.sync import close, write
-from study.tracking_server import (
-    address,
-    catch_up,
-    exclusive,
-    reason,
-    settings,
-    without_secrets,
-)
+from study.tracking_server import address, catch_up, exclusive, settings
+from trainables.places import place
 
 if TYPE_CHECKING:
     from study.mirror import Mirror
@@ -61,8 +55,8 @@ class Follower:
         """Returns when the study has ended and MLflow is up to date, or was last away."""
         Thread(target=self._listen, name="driver", daemon=True).start()
         try:
-            with settings(), exclusive(self._record, PATIENCE_SECONDS) as identity:
-                self._follow(identity)
+            with settings(), exclusive(self._record, PATIENCE_SECONDS):
+                self._follow()
         except Exception as error:
             self._warn(error)
 
@@ -74,12 +68,12 @@ class Follower:
         # The driver is gone; whoever continues the study begins with what is missing.
         os._exit(1)
 
-    def _follow(self, identity: str) -> None:
+    def _follow(self) -> None:
         """Writes round by round until the study ends, then whatever is left."""
         has_ended, failures, failed_at = False, 0, -math.inf
         while not has_ended:
             try:
-                self._round(identity)
+                self._round()
                 failures = 0
             except Exception as error:
                 self._warn(error)
@@ -91,20 +85,20 @@ class Follower:
         _give_way(is_idle=False)
         # A try that failed while the study ended was the last one.
         if time.monotonic() - failed_at > ROUND_SECONDS:
-            self._end(identity)
+            self._end()
 
-    def _end(self, identity: str) -> None:
+    def _end(self) -> None:
         try:
-            close(self._round(identity), self._record, list(self._results.values()))
+            close(self._round(), self._record, list(self._results.values()))
         except Exception as error:
             self._warn(error)
 
-    def _round(self, identity: str) -> "Mirror":
+    def _round(self) -> "Mirror":
         """Writes what waits; at the first time also what MLflow lacks."""
         from study.mirror import Mirror
 
         if self._mirror is None or self._waiting:
-            mirror = self._mirror or Mirror(self._record, self._uri, identity)
+            mirror = self._mirror or Mirror(self._record, self._uri)
             results = list(self._results.values())
             mirror.write(of_study(self._record, results, is_at_work=True))
             write(mirror, self._record, self._waiting)
@@ -145,4 +139,4 @@ def _give_way(*, is_idle: bool) -> None:
 
 
 if __name__ == "__main__":
-    Follower(Record(Path(sys.argv[1]))).run()
+    Follower(Record(place(sys.argv[1]))).run()

@@ -13,7 +13,7 @@ from mlflow import pyfunc
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
 from mlflow.models import Model, ModelSignature
 from mlflow.types.schema import Array, ColSpec, DataType, Schema, TensorSpec
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 
 import trainables
 from study import served
@@ -22,6 +22,7 @@ from study.mirror import Mirror
 from study.projection import of_trial
 from study.record import Record, Result
 from trainables import catalogue
+from trainables.places import Place
 
 PACKAGES = ("annotated-types", "jaxtyping", "mlflow", "numpy", "pandas", "pydantic", "safetensors")
 MODELS_AT_ONCE = 100
@@ -31,7 +32,7 @@ class _Choice(NamedTuple):
     """A model worth logging: the best of its combination, and what tells it from others."""
 
     result: Result
-    files: Path
+    files: Place
     digest: str
 
 
@@ -113,7 +114,7 @@ def _log(mirror: Mirror, record: Record, choice: _Choice) -> None:
 
 def _save(folder: Path, record: Record, choice: _Choice, about: Model) -> None:
     """Writes the model to ``folder/model``: code, configuration, weights of the first member."""
-    example = load_file(choice.files / "example.safetensors")
+    example = load((choice.files / "example.safetensors").read_bytes())
     points, width = example["points"], example["embeddings"].shape[1]
     content = {
         "configuration": choice.result.trial.configuration,
@@ -121,7 +122,7 @@ def _save(folder: Path, record: Record, choice: _Choice, about: Model) -> None:
         "unit_length": record.config.protocol.normalize,
     }
     (folder / "configuration.json").write_text(json.dumps(content, indent=2))
-    weights = load_file(choice.files / "weights.safetensors")
+    weights = load((choice.files / "weights.safetensors").read_bytes())
     first = {name[2:]: tensor for name, tensor in weights.items() if name.startswith("0.")}
     save_file(first, folder / "weights.safetensors")
     ragged = [group[: 2 - row].flatten(1).tolist() for row, group in enumerate(points[:2])]

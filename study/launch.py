@@ -1,34 +1,32 @@
 """Launches a study, or continues it: search and confirmation on a Ray cluster."""
 
-import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
-from typing import Any, final
+from typing import Any
 from uuid import uuid4
 
-import ray
-from ray import tune
-from ray.tune import Callback
 from rich.console import Console
 
-from study import cluster
+from study import cluster, cluster_nodes, database
 from study.check import Study
+from study.conductor import Conductor
 from study.errors import RecordError
 from study.lease import Lease
 from study.manifest import changes, manifest
+from study.overruns import Overruns
 from study.progress import Progress, Tally
-from study.proposals import Proposals, open_journal
+from study.projection import is_whole
+from study.proposals import Proposals
 from study.record import Record, Result, Trial
-from study.search import Conductor, PackScheduler, PackSearcher
+from study.storage import open_storage
 from study.tracking import Tracker
-from trainables.stop_list import StopList
-from trainables.trainable import PackTrainable
+from study.tuning import Engine, start_stop_list
+from trainables.places import Place
 
 
-def launch(study: Study, root: Path, address: str | None, console: Console) -> Record:
+def launch(study: Study, root: Place, address: str | None, console: Console) -> Record:
     """Runs what a study lacks: all of it when it is new, nothing when it is finished.
 
     Args:
@@ -39,37 +37,49 @@ def launch(study: Study, root: Path, address: str | None, console: Console) -> R
 
     Raises:
         RecordError: if the folder belongs to a different study, or another driver works on it.
-        ConfigError: if the cluster does not answer, or lacks what a pack asks for.
+        StorageError: if the study's database does not answer, or not any more.
+        ConfigError: if the cluster does not answer, is open, or lacks what a pack or a node needs.
         KeyboardInterrupt: if a signal stopped it; launching again continues.
     """
-    record = open_record(study, root / study.config.name)
-    with Lease(record.folder):
-        journal = open_journal(record.folder / "optuna.journal")
-        proposals = [Proposals(study.config, part, journal) for part in study.combinations]
+    if address:
+        cluster.admitted(address)  # before anything is written
+    database.knock(study.config.storage.database)
+    folder, wanted = root / study.config.name, manifest(study)
+    record = open_record(folder, wanted)
+    with database.answering(record.config.storage.database), Lease(record) as lease:
+        # Once more: until now another driver may have extended it.
+        record = open_record(folder, wanted).extend(wanted)
+        record.guard = lease.require
+        storage = open_storage(record)
+        proposals = [Proposals(record, part, storage) for part in study.combinations]
         # This publishes what a lost driver had finished, for all below to count.
-        unfinished = [trial for proposal in proposals for trial in proposal.resume(record)]
+        unfinished = [trial for proposal in proposals for trial in proposal.resume()]
         # The tracker first: it gets ready while the cluster starts.
-        with Tracker(record) as tracker, cluster.connected(address):
-            _run(study, record, proposals, unfinished, tracker, console)
-            # It catches up while the cluster shuts down.
-            tracker.end()
+        with Tracker(record) as tracker:
+            if not is_whole(record, record.results()):
+                with cluster.connected(address):
+                    cluster_nodes.refuse_unless_ready(record.folder)
+                    _run(study, record, proposals, unfinished, tracker, console)
+                    # It catches up while the cluster shuts down.
+                    tracker.end()
     return record
 
 
-def open_record(study: Study, folder: Path) -> Record:
-    """The record of a study: new, or the one its folder holds, extended where that is allowed.
+def open_record(folder: Place, wanted: Mapping[str, Any]) -> Record:
+    """The record of a study: new, or the one its folder holds, where it may be continued.
+
+    Args:
+        folder: of the study.
+        wanted: its manifest.
 
     Raises:
         RecordError: if the folder holds a study that this one does not continue.
     """
-    wanted = manifest(study)
-    if (folder / "study.json").exists():
-        known = Record(folder).manifest
-        problems = changes(known, wanted)
-        if problems:
-            raise RecordError(folder, problems)
-        wanted = {**known, "config": wanted["config"], "combinations": wanted["combinations"]}
-    return Record.create(folder, wanted)
+    record = Record.create(folder, wanted)
+    problems = changes(record.manifest, wanted)
+    if problems:
+        raise RecordError(folder, problems)
+    return record
 
 
 def _run(
@@ -80,7 +90,8 @@ def _run(
     tracker: Tracker,
     console: Console,
 ) -> None:
-    concurrent = cluster.concurrent_packs(study.config.budget)
+    budget = study.config.budget
+    concurrent = cluster.concurrent_packs(budget)
     tally = Tally(study.planned_trials, study.config.protocol.quality_name)
     for result in record.results():
         tally.add(result)
@@ -94,63 +105,22 @@ def _run(
         record,
         proposals,
         unfinished=unfinished,
-        stop_list=ray.remote(StopList).options(name=name, num_cpus=0).remote(),
+        stop_list=start_stop_list(name),
         observer=observe,
         concurrent=concurrent,
     )
-    shared = {"stop_list": name, "folder": str(record.trials_folder.absolute())}
-    searcher = PackSearcher(conductor, shared, concurrent)
+    overruns = Overruns(budget)
     with Progress(tally, console) as progress, _interruptible(conductor, console):
-        _fit(study, record, conductor, searcher, _Shown(conductor, tally, progress))
-    if conductor.is_interrupted:
-        raise KeyboardInterrupt
 
+        def on_step() -> None:
+            tally.running = conductor.running
+            progress.show()
+            overruns.stop(conductor, tally, console)
 
-def _fit(
-    study: Study, record: Record, conductor: Conductor, searcher: PackSearcher, shown: Callback
-) -> None:
-    """One Tuner from here to the end; its own state is of no use to us and is thrown away."""
-    budget = study.config.budget
-    trainable = tune.with_parameters(
-        PackTrainable, study=study.data, rules=study.rules, threads=budget.cpus_per_pack
-    )
-    resources = {"cpu": budget.cpus_per_pack, "gpu": budget.gpus_per_pack}
-    tuner = tune.Tuner(
-        tune.with_resources(trainable, resources),
-        tune_config=tune.TuneConfig(
-            search_alg=searcher,
-            scheduler=PackScheduler(conductor),
-            num_samples=-1,
-            reuse_actors=True,
-            trial_dirname_creator=str,
-        ),
-        run_config=tune.RunConfig(
-            name="packs",
-            storage_path=str((record.folder / "tune").absolute()),
-            failure_config=tune.FailureConfig(max_failures=budget.retries),
-            callbacks=[shown],
-            verbose=0,
-        ),
-    )
-    try:
-        tuner.fit()
-    finally:
-        shutil.rmtree(record.folder / "tune", ignore_errors=True)
-
-
-@final
-class _Shown(Callback):
-    """Keeps the terminal up to date while Tune runs."""
-
-    def __init__(self, conductor: Conductor, tally: Tally, progress: Progress) -> None:
-        self._conductor, self._tally, self._progress = conductor, tally, progress
-
-    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        self._tally.running = self._conductor.running
-        self._progress.show()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
+        shared = {"stop_list": name, "folder": str(record.trials_folder.absolute())}
+        Engine(study, conductor, shared, concurrent, on_step).run()
+    if conductor.error:
+        raise conductor.error
 
 
 @contextmanager
@@ -158,10 +128,10 @@ def _interruptible(conductor: Conductor, console: Console) -> Iterator[None]:
     """Ctrl-C and SIGTERM let running trials save themselves; a second signal stops at once."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        if conductor.is_interrupted:
+        if conductor.is_stopped:
             raise KeyboardInterrupt
         console.print("stopping: running trials save their state; press again to stop at once")
-        conductor.is_interrupted = True
+        conductor.stop(KeyboardInterrupt())
 
     before: dict[int, Any] = {
         number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)

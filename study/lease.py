@@ -2,100 +2,129 @@
 
 Nobody compares clocks. Whoever wants the lease watches the counter; if it stands still, its holder
 is gone. On the holder's own machine its process is looked at instead, which takes no time.
+
+A holder may also be frozen, and wake up when another has long taken over. So whatever is written
+for others to rely on is written after :meth:`Lease.require`.
 """
 
-import json
-import os
-import socket
-import threading
 import time
-from pathlib import Path
-from typing import Any, Self, final
+from contextlib import suppress
+from dataclasses import replace
+from threading import Event, Lock, Thread
+from typing import Self, final
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from study.database import answering
 from study.errors import RecordError
+from study.holder import Holder
+from study.lease_place import LeasePlace, Role, lease_place
+from study.record import Record
 
 BEAT_SECONDS = 2.0
 PATIENCE_BEATS = 4
+TRANSIENT = (OSError, SQLAlchemyError)
 
 
 @final
 class Lease:
-    """Held while a driver works on a study folder; a context manager.
+    """Held while a driver works on a study; a context manager.
 
     Args:
-        folder: the study folder.
+        record: of the study.
+        role: what its holder alone may do: run the study, or write it to MLflow.
 
     Raises:
         RecordError: on entry, if another driver holds it: names its host and process.
+        SQLAlchemyError: if it is kept in a database, and that does not answer.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._path = folder / "lease.json"
-        self._stopped = threading.Event()
-        self._beat = threading.Thread(target=self._keep, name="lease", daemon=True)
+    def __init__(self, record: Record, role: Role = "driver") -> None:
+        self._record, self._place = record, lease_place(record, role)
+        self._mine, self._beaten = Holder.here(), 0.0
+        self._is_lost = False
+        self._successor: Holder | None = None
+        self._turn, self._stopped = Lock(), Event()
+        self._beat = Thread(target=self._keep, name="lease", daemon=True)
 
     def __enter__(self) -> Self:
-        holder = _read(self._path)
-        if holder and _is_alive(holder, self._path):
-            raise RecordError(
-                self._folder,
-                [
-                    f"is in use by process {holder['process']} on {holder['host']}; "
-                    "wait for it or stop it there"
-                ],
-            )
-        self._write(0)
+        self._beaten = _now()
+        before = self._place.read()
+        if _is_alive(before, self._place) or not self._place.swap(before, self._mine):
+            raise self._refusal(self._place.read() or before)
         self._beat.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
         self._beat.join()
-        self._path.unlink(missing_ok=True)
+        with suppress(*TRANSIENT):
+            self._place.swap(self._mine, None)
+
+    def require(self) -> None:
+        """Makes sure that no other driver has taken the lease.
+
+        Asks only if the last beat is so long ago that one could have.
+
+        Raises:
+            RecordError: if one has: names its host and process.
+        """
+        if _now() - self._beaten > BEAT_SECONDS * PATIENCE_BEATS / 2:
+            self._move()
+        if self._is_lost:
+            raise self._refusal(self._successor)
 
     def _keep(self) -> None:
-        counter = 0
         while not self._stopped.wait(BEAT_SECONDS):
-            counter += 1
-            self._write(counter)
+            with suppress(*TRANSIENT):
+                self._move()
 
-    def _write(self, counter: int) -> None:
-        holder = {"host": socket.gethostname(), "process": os.getpid(), "counter": counter}
-        unfinished = self._path.with_suffix(f".{os.getpid()}")
-        unfinished.write_text(json.dumps(holder))
-        unfinished.replace(self._path)
+    def _move(self) -> None:
+        """Moves the counter, unless the lease is somebody else's by now."""
+        with self._turn:
+            if self._is_lost:
+                return
+            began, moved = _now(), replace(self._mine, counter=self._mine.counter + 1)
+            if self._place.swap(self._mine, moved):
+                self._mine, self._beaten = moved, began
+                return
+            found = self._place.read()
+            if found is not None and found.token == self._mine.token:
+                # An earlier move arrived, and only its answer did not.
+                self._mine = found
+            else:
+                self._is_lost, self._successor = True, found
+
+    def _refusal(self, other: Holder | None) -> RecordError:
+        who = f"process {other.process} on {other.host}" if other else "another driver"
+        return RecordError(
+            self._record.folder, [f"is in use by {who}; wait for it or stop it there"]
+        )
 
 
-def is_held(folder: Path) -> bool:
-    """Whether a driver works on the folder; may watch for some seconds if it runs elsewhere."""
-    holder = _read(folder / "lease.json")
-    return holder is not None and _is_alive(holder, folder / "lease.json")
+def is_held(record: Record) -> bool:
+    """Whether a driver works on a study; may watch for some seconds if it runs elsewhere.
+
+    Raises:
+        StorageError: if its database does not answer.
+    """
+    with answering(record.config.storage.database):
+        place = lease_place(record)
+        return _is_alive(place.read(), place)
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        holder = json.loads(path.read_text())
-        return {"host": str(holder["host"]), **{n: int(holder[n]) for n in ("process", "counter")}}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _is_alive(holder: dict[str, Any], path: Path) -> bool:
-    if holder["host"] == socket.gethostname():
-        return holder["process"] != os.getpid() and _runs(holder["process"])
+def _is_alive(holder: Holder | None, place: LeasePlace) -> bool:
+    runs = holder.runs if holder else False
+    if runs is not None:
+        return runs
     for _ in range(PATIENCE_BEATS):
         time.sleep(BEAT_SECONDS)
-        if (_read(path) or holder)["counter"] != holder["counter"]:
-            return True
+        found = place.read()
+        if found != holder:
+            return found is not None
     return False
 
 
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _now() -> float:
+    """Seconds that also pass while this process, or the whole machine, sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -6,18 +6,27 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from study.check import Study
 from study.material import digests
 
 PACKAGES = ("groupstudy", "mlflow", "numpy", "optuna", "pyarrow", "ray", "torch")
 MAY_DIFFER = ("budget.", "tracking.", "data.source")
+REMEDIES = {
+    "storage.database": "what was searched so far is only there; launch it as it was",
+}
 SLOTS = ("search.encoder.", "search.aggregator.", "search.loss.", "search.views.")
 
 
 def manifest(study: Study) -> dict[str, Any]:
-    """Configuration, digests of data and division, versions and code revision."""
+    """Identity, configuration, digests of data and division, versions and code revision.
+
+    The identity is drawn anew each time; a study keeps the one it was created with, so that two
+    studies of one name stay apart wherever they meet.
+    """
     return {
+        "identity": uuid4().hex,
         "config": study.config.model_dump(mode="json"),
         "combinations": [combination.label for combination in study.combinations],
         "digests": digests(study.data),
@@ -37,7 +46,8 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     for path in sorted({*before, *after}):
         was, now = before.get(path), after.get(path)
         if was != now and not _may_grow(path, before):
-            found.append(f"{path}: was {was}, is now {now}; give the new study another name")
+            remedy = REMEDIES.get(path, "give the new study another name")
+            found.append(f"{path}: was {was}, is now {now}; {remedy}")
     trials = "budget.trials_per_combination"
     if after[trials] < before[trials]:
         found.append(f"{trials}: cannot shrink, was {before[trials]}, is now {after[trials]}")

@@ -19,6 +19,8 @@ from study import gap_picture
 from study.projection import Projection
 from study.record import Record
 from study.tracking_server import artifact_location, knock
+from trainables import places
+from trainables.places import Place
 
 METRICS_AT_ONCE = 800
 OTHERS_AT_ONCE = 100
@@ -46,19 +48,18 @@ class Mirror:
     Args:
         record: of the study.
         uri: well-formed tracking address.
-        identity: of the study.
 
     Raises:
         Exception: whatever MLflow makes of an address nobody answers at, here as in every method.
     """
 
-    def __init__(self, record: Record, uri: str, identity: str) -> None:
+    def __init__(self, record: Record, uri: str) -> None:
         knock(uri)
         self.client = MlflowClient(uri)
-        self.identity = identity
+        self.identity = record.identity
         self._record = record
         self.experiment = self._open_experiment(artifact_location(record, uri))
-        runs = _runs(self.client, self.experiment, f"tags.`study.id` = '{identity}'")
+        runs = _runs(self.client, self.experiment, f"tags.`study.id` = '{self.identity}'")
         self._runs = {run.data.tags["study.key"]: _known(run) for run in runs}
 
     def __len__(self) -> int:
@@ -68,7 +69,7 @@ class Mirror:
         """MLflow's name of a run that was written."""
         return self._runs[key].run_id
 
-    def write(self, projection: Projection, files: Path | None = None) -> None:
+    def write(self, projection: Projection, files: Place | None = None) -> None:
         """Brings one run up to date; does nothing if it is.
 
         Args:
@@ -139,19 +140,20 @@ class Mirror:
         self.client.log_inputs(run_id, [DatasetInput(data, [context])])
 
     def _log_manifest(self, run_id: str) -> None:
-        # A tracking address may hold a password.
-        config = {k: v for k, v in self._record.manifest["config"].items() if k != "tracking"}
-        content: dict[str, Any] = {**self._record.manifest, "config": config}
+        # An address tells who uses which machine; that is for the record alone.
+        manifest = self._record.manifest
+        config = {k: v for k, v in manifest["config"].items() if k not in ("tracking", "storage")}
+        content: dict[str, Any] = {**manifest, "config": config}
         self.client.log_text(run_id, json.dumps(content, indent=2), "study.json")
 
-    def _log_products(self, run_id: str, files: Path) -> None:
+    def _log_products(self, run_id: str, files: Place) -> None:
         size = self._record.config.protocol.selecting_size
-        picture = gap_picture.draw(gap_picture.pairs(files / "bounds.parquet", size), size)
         # All in one folder, for one call.
         with TemporaryDirectory() as folder:
             for name in PRODUCTS:
-                (Path(folder) / name).symlink_to((files / name).absolute())
-            picture.save(Path(folder) / "bound_gap.png")
+                places.stand_in(files / name, Path(folder) / name)
+            pairs = gap_picture.pairs(Path(folder) / "bounds.parquet", size)
+            gap_picture.draw(pairs, size).save(Path(folder) / "bound_gap.png")
             self.client.log_artifacts(run_id, folder)
 
     def _set_status(self, known: _Known, projection: Projection) -> None:

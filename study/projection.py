@@ -76,7 +76,8 @@ def of_trial(record: Record, result: Result) -> Projection:
         below=confirms or record.config.name,
         status=STATUS[outcome.state],
         started=_milliseconds(outcome.started),
-        ended=_milliseconds(outcome.ended),
+        # A clock may have been set back meanwhile.
+        ended=_milliseconds(max(outcome.started, outcome.ended)),
         parameters={name: value for name, value in values.items() if name not in left_out},
         points=[point for point in points if math.isfinite(point.value)],
         tags=_tags(

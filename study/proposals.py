@@ -1,21 +1,20 @@
 """What Optuna decides: one durable Optuna study per combination, asked, reported to and told."""
 
 import warnings
-from pathlib import Path
 from typing import final
 from zlib import crc32
 
 import numpy as np
 import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from study import samplers
+from study import samplers, warm_start
 from study.config import StudyConfig
 from study.record import Record, Result, Trial
 from study.space import Combination
+from study.storage import study_name
 
 DIRECTIONS = {"quality": StudyDirection.MAXIMIZE, "relative_gap": StudyDirection.MINIMIZE}
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -32,25 +31,24 @@ class Proposals:
     """The Optuna study of one combination.
 
     Args:
-        config: the study.
+        record: of the study.
         combination: what is searched.
-        storage: from :func:`open_journal`; this process is its only writer.
+        storage: from ``storage.open_storage``; this process is the study's only writer.
     """
 
-    def __init__(
-        self, config: StudyConfig, combination: Combination, storage: JournalStorage
-    ) -> None:
-        self._config = config
-        self._combination = combination
+    def __init__(self, record: Record, combination: Combination, storage: BaseStorage) -> None:
+        config = record.config
+        self._record, self._config, self._combination = record, config, combination
         self._asked: dict[str, optuna.Trial] = {}
         self._reported: dict[str, int] = {}
         self._study = optuna.create_study(
             storage=storage,
-            study_name=combination.label,
+            study_name=study_name(record, combination.label),
             directions=[DIRECTIONS[objective] for objective in config.protocol.objectives],
             pruner=samplers.pruner(config),
             load_if_exists=True,
         )
+        self._begin_with_known()
 
     @property
     def label(self) -> str:
@@ -60,28 +58,38 @@ class Proposals:
     @property
     def asked(self) -> int:
         """Trials proposed so far, in any state."""
-        return len(self._study.get_trials(deepcopy=False))
+        return sum(t.state is not TrialState.WAITING for t in self._study.get_trials(False))
 
     @property
     def running(self) -> int:
         """Trials proposed and not told."""
         return len(self._asked)
 
-    def resume(self, record: Record) -> list[Trial]:
+    def resume(self) -> list[Trial]:
         """Tells every trial that a lost driver left untold; returns those that did not finish."""
         unfinished = []
         for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             trial = optuna.Trial(self._study, frozen._trial_id)
-            planned = record.trial(self._key(trial)) or self._plan(trial)
+            planned = self._record.trial(self._key(trial)) or self._plan(trial)
             self._asked[planned.key] = trial
             self._reported[planned.key] = max(frozen.intermediate_values, default=0)
-            result = record.result(planned.key) or record.publish_finished(planned)
+            result = self._record.result(planned.key) or self._record.publish_finished(planned)
             if result:
                 self.tell(result)
             else:
-                record.plan(planned)
+                self._record.plan(planned)
                 unfinished.append(planned)
         return unfinished
+
+    def _begin_with_known(self) -> None:
+        """Puts the best configurations of an earlier study first, where the study asks for it."""
+        section = self._config.algorithm.warm_start
+        if section is None or self.asked:
+            return
+        known = warm_start.proposals(section, self._record.folder.parent, self._combination)
+        for values in known[: self._config.budget.trials_per_combination]:
+            # A driver that was lost in the middle of this has put in some of them.
+            self._study.enqueue_trial(values, skip_if_exists=True)
 
     def ask(self) -> Trial:
         """Proposes the next trial."""
@@ -151,19 +159,3 @@ def member_seeds(seed: int, label: str, number: int, repeat: int, count: int) ->
     """Seeds of a trial's members; ``repeat`` 0 is the search, others are fresh confirmations."""
     sequence = np.random.SeedSequence([seed, crc32(label.encode()), number, repeat])
     return tuple(int(state) for state in sequence.generate_state(count))
-
-
-def open_journal(path: Path) -> JournalStorage:
-    """The journal file of a study, mended after a crash; call it only while holding the lease.
-
-    A lock left by a killed driver is removed, and a last line that was cut in the middle is dropped
-    (the file as it was is kept beside it): Optuna would wait for the one and choke on the other.
-    """
-    Path(f"{path}.lock").unlink(missing_ok=True)
-    if path.exists():
-        content = path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if whole != content:
-            path.with_suffix(".torn").write_bytes(content)
-            path.write_bytes(whole)
-    return JournalStorage(JournalFileBackend(str(path)))

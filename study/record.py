@@ -3,27 +3,29 @@
 ::
 
     study.json                 configuration, digests, versions
-    optuna.journal             one Optuna study per combination
-    lease.json                 which driver is at work
-    tracking                   identity of the study in MLflow, and the lock of its one writer
+    optuna.journal             one Optuna study per combination } unless they are
+    lease.json                 which driver is at work          } in a database
+    tracking                   the lock of the one writer to MLflow
     trials/KEY/trial.json      what was planned
     trials/KEY/attempt-N/      what a worker left: see ``trainables.recorded``
     trials/KEY/result.json     what counts: the outcome of one attempt, published by the driver
 """
 
 import json
-import os
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, final
 
+from study.addresses import reason
 from study.config import StudyConfig
 from study.errors import RecordError
+from trainables import places
 from trainables.attempt import Attempt, Outcome
+from trainables.places import Place
 from trainables.training import Phase, TrialTask
 from trainables.wording import nearest
 
-UNREADABLE = (OSError, ValueError, KeyError, TypeError)
+UNREADABLE = (ValueError, KeyError, TypeError)
 
 
 @final
@@ -75,65 +77,81 @@ class Record:
         RecordError: if the folder holds no study.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    guard: Callable[[], None]
+    """Called before anything is planned or published; whoever needs a lease for that sets it."""
+
+    def __init__(self, folder: Place) -> None:
+        self.folder, self.guard = folder, _no_guard
         try:
-            self.manifest: dict[str, Any] = json.loads((folder / "study.json").read_text())
-        except OSError as error:
+            self.manifest: dict[str, Any] = json.loads((folder / "study.json").read_bytes())
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise RecordError(folder, [f"holds no study; {_remedy(folder)}"]) from error
         except ValueError as error:
             raise RecordError(folder, ["study.json: is damaged; restore it"]) from error
-        self.config = _config(folder, self.manifest)
+        except Exception as error:  # whatever the client of an object store may raise
+            raise RecordError(folder, [f"cannot be read: {reason(error)}"]) from error
+        self.config, self.identity = _understood(folder, self.manifest)
 
     @classmethod
-    def create(cls, folder: Path, manifest: dict[str, Any]) -> "Record":
-        """Starts a record, or replaces the manifest of one that is extended."""
-        (folder / "trials").mkdir(parents=True, exist_ok=True)
-        write_durably(folder / "study.json", json.dumps(manifest, indent=2))
+    def create(cls, folder: Place, manifest: Mapping[str, Any]) -> "Record":
+        """Starts a record; gives the one there is where somebody was faster."""
+        places.make(folder / "trials")
+        places.create(folder / "study.json", json.dumps(manifest, indent=2).encode())
         return cls(folder)
 
+    def extend(self, manifest: Mapping[str, Any]) -> "Record":
+        """This record with configuration and combinations of another manifest."""
+        grown = {name: manifest[name] for name in ("config", "combinations")}
+        text = json.dumps({**self.manifest, **grown}, indent=2)
+        places.replace(self.folder / "study.json", text.encode())
+        return type(self)(self.folder)
+
     @property
-    def trials_folder(self) -> Path:
+    def trials_folder(self) -> Place:
         """Where workers leave their attempts."""
         return self.folder / "trials"
 
     def plan(self, trial: Trial) -> None:
         """Notes a trial before it is handed out."""
-        path = self.trials_folder / trial.key
-        path.mkdir(exist_ok=True)
-        _replace(path / "trial.json", json.dumps(asdict(trial)))
+        self.guard()
+        folder = self.trials_folder / trial.key
+        places.make(folder)
+        # Its loss would cost nothing but its being written again.
+        text = json.dumps(asdict(trial))
+        places.replace(folder / "trial.json", text.encode(), is_durable=False)
 
     def publish(self, trial: Trial, number: int, outcome: Outcome) -> Result:
         """Makes the outcome of an attempt the one that counts."""
+        self.guard()
         result = Result(trial, number, outcome)
-        write_durably(self.trials_folder / trial.key / "result.json", json.dumps(asdict(result)))
+        text = json.dumps(asdict(result))
+        places.replace(self.trials_folder / trial.key / "result.json", text.encode())
         return result
 
     def trial(self, key: str) -> Trial | None:
         """A planned trial, or None."""
-        try:
-            return _trial(json.loads((self.trials_folder / key / "trial.json").read_text()))
-        except UNREADABLE:
-            return None
+        return _planned(self._read(key, "trial.json"))
 
     def trials(self) -> list[Trial]:
         """Every planned trial, in order of its key."""
-        keys = sorted(path.parent.name for path in self.trials_folder.glob("*/trial.json"))
-        return [trial for key in keys if (trial := self.trial(key))]
+        found = places.contents(self.trials_folder, "trial.json").values()
+        return [trial for text in found if (trial := _planned(text))]
 
     def result(self, key: str) -> Result | None:
         """The published result of a trial, or None."""
-        try:
-            content = json.loads((self.trials_folder / key / "result.json").read_text())
-            trial, outcome = _trial(content["trial"]), Outcome(**content["outcome"])
-        except UNREADABLE:
-            return None
-        return Result(trial, content["attempt"], outcome)
+        return _result(self._read(key, "result.json"))
 
     def results(self) -> list[Result]:
         """Every published result, in order of its key."""
-        keys = sorted(path.parent.name for path in self.trials_folder.glob("*/result.json"))
-        return [result for key in keys if (result := self.result(key))]
+        found = places.contents(self.trials_folder, "result.json").values()
+        return [result for text in found if (result := _result(text))]
+
+    def _read(self, key: str, name: str) -> bytes:
+        """The content of a trial's file; nothing if there is none."""
+        try:
+            return (self.trials_folder / key / name).read_bytes()
+        except (FileNotFoundError, IsADirectoryError):
+            return b""
 
     def publish_finished(self, trial: Trial) -> Result | None:
         """Publishes the attempt of a trial that came to its end, if one did."""
@@ -141,40 +159,47 @@ class Record:
         outcome = finished.outcome() if finished else None
         return self.publish(trial, finished.number, outcome) if finished and outcome else None
 
-    def files(self, result: Result) -> Path:
+    def files(self, result: Result) -> Place:
         """The folder with the files of the attempt that counts."""
         return Attempt(self.trials_folder / result.trial.key, result.attempt).folder
 
 
-def _remedy(folder: Path) -> str:
+def _remedy(folder: Place) -> str:
     """The study that was probably meant by the name of a folder without one."""
     known = [path.parent.name for path in folder.parent.glob("*/study.json")]
     return nearest(folder.name, known) if known else "`study launch` makes one"
 
 
-def _config(folder: Path, manifest: Any) -> StudyConfig:
+def _understood(folder: Place, manifest: Any) -> tuple[StudyConfig, str]:
+    """Configuration and identity of a study."""
     try:
-        return StudyConfig.model_validate_json(json.dumps(manifest["config"]))
+        config = StudyConfig.model_validate_json(json.dumps(manifest["config"]))
+        return config, str(manifest["identity"])
     except (KeyError, TypeError, ValueError) as error:
         message = "study.json: is damaged, or of another version; restore it"
         raise RecordError(folder, [message]) from error
 
 
-def write_durably(path: Path, text: str) -> None:
-    """Replaces a file so that a crash at any moment leaves the old or the new content."""
-    unfinished = path.with_name(f".{path.name}.tmp")
-    with unfinished.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+def _no_guard() -> None:
+    """Lets everything pass."""
 
 
-def _replace(path: Path, text: str) -> None:
-    """Replaces a file whose loss would cost nothing but its being written again."""
-    unfinished = path.with_name(f".{path.name}.tmp")
-    unfinished.write_text(text)
-    unfinished.replace(path)
+def _result(text: str | bytes) -> Result | None:
+    """A result from its file; None if that is torn, or foreign."""
+    try:
+        content = json.loads(text)
+        trial, outcome = _trial(content["trial"]), Outcome(**content["outcome"])
+        return Result(trial, content["attempt"], outcome)
+    except UNREADABLE:
+        return None
+
+
+def _planned(text: str | bytes) -> Trial | None:
+    """A planned trial from its file; None if that is torn, or foreign."""
+    try:
+        return _trial(json.loads(text))
+    except UNREADABLE:
+        return None
 
 
 def _trial(content: dict[str, Any]) -> Trial:

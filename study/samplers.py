@@ -71,6 +71,8 @@ def startup_trials(config: StudyConfig) -> int:
 
 
 def proposer(config: StudyConfig, trial: Any) -> str:
-    """Whether a model proposed a trial, or chance (space-filling sequences included)."""
+    """Who proposed a trial: a model, chance (space-filling sequences included), or a warm start."""
+    if "fixed_params" in trial.storage.get_trial_system_attrs(trial._trial_id):
+        return "warm_start"
     modelled = bool(trial.relative_params) and config.algorithm.sampler != "qmc"
     return "model" if modelled else "random"

@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+from study.addresses import reason, without_secrets
 from study.errors import StudyError, TrackingError
 from study.projection import is_whole, of_study, of_trial
 from study.record import Record, Result
-from study.tracking_server import address, exclusive, reason, settings, without_secrets
+from study.tracking_server import address, exclusive, settings
 
 if TYPE_CHECKING:
     from study.mirror import Mirror
@@ -30,8 +31,8 @@ def sync(record: Record, uri: str | None) -> str:
 
     results = record.results()
     try:
-        with settings(), exclusive(record) as identity:
-            mirror = Mirror(record, chosen, identity)
+        with settings(), exclusive(record):
+            mirror = Mirror(record, chosen)
             mirror.write(of_study(record, results, is_at_work=False))
             write(mirror, record, {result.trial.key: result for result in results})
             models = close(mirror, record, results)

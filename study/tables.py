@@ -7,9 +7,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from analysis.tables import BOUNDS, StudyTables, table
-from study.config import StudyConfig
 from study.legality import is_covered
 from study.record import Record, Result, Trial
+from trainables import places
+from trainables.attempt import numbers
 from trainables.configuration import Configuration
 from trainables.training import PREFIXES
 
@@ -24,7 +25,7 @@ def read_tables(record: Record) -> StudyTables:
         quality_name=f"val/{config.protocol.quality_name}",
         gap_name=f"bound/{config.protocol.gap_name}",
         planned_trials=len(record.manifest["combinations"]) * config.budget.trials_per_combination,
-        trials=table("trials", [_trial_row(config, t, results.get(t.key)) for t in trials]),
+        trials=table("trials", [_trial_row(record, t, results.get(t.key)) for t in trials]),
         parameters=table("parameters", [row for trial in trials for row in _parameters(trial)]),
         metrics=table("metrics", [row for key in results for row in _metrics(results[key])]),
         history=table("history", [row for key in results for row in _history(results[key])]),
@@ -32,7 +33,8 @@ def read_tables(record: Record) -> StudyTables:
     )
 
 
-def _trial_row(config: StudyConfig, trial: Trial, result: Result | None) -> dict[str, object]:
+def _trial_row(record: Record, trial: Trial, result: Result | None) -> dict[str, object]:
+    config = record.config
     encoder, aggregator, loss = trial.combination.split("+")
     outcome = result.outcome if result else None
     metrics = outcome.metrics if outcome else {}
@@ -49,12 +51,19 @@ def _trial_row(config: StudyConfig, trial: Trial, result: Result | None) -> dict
         "state": outcome.state if outcome else "running",
         "reason": outcome.reason if outcome else "",
         "proposed_by": trial.proposed_by,
+        "attempt": _attempt(record, trial, result),
         "coverage": "covered" if is_covered(aggregator) else "uncovered",
         "quality": metrics.get(quality, math.nan),
         "relative_gap": metrics.get(f"bound/{config.protocol.gap_name}", math.nan),
         "started": outcome.started if outcome else math.nan,
         "ended": outcome.ended if outcome else math.nan,
     }
+
+
+def _attempt(record: Record, trial: Trial, result: Result | None) -> int:
+    """The one that counts, or the newest: a trial that was lost was published with none."""
+    known = result.attempt if result else 0
+    return known or max(numbers(record.trials_folder / trial.key), default=0)
 
 
 def _parameters(trial: Trial) -> list[dict[str, object]]:
@@ -81,7 +90,9 @@ def _bounds(record: Record, results: list[Result]) -> pd.DataFrame:
     for result in results:
         path = record.files(result) / "bounds.parquet"
         if result.outcome.state == "complete" and path.exists():
-            found.append(pq.read_table(path).to_pandas().assign(key=result.trial.key))
+            found.append(
+                pq.read_table(places.readable(path)).to_pandas().assign(key=result.trial.key)
+            )
     if not found:
         return table("bounds", [])
     joined: pd.DataFrame = pd.concat(found, ignore_index=True)[BOUNDS.names]

@@ -1,22 +1,22 @@
 """Where MLflow keeps a study's projection, and how to ask it without waiting for long."""
 
-import fcntl
 import logging
 import os
-import re
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import IO
-from uuid import uuid4
 
+from filelock import FileLock, Timeout
+
+from study.addresses import SERVERS, tracking_problems
 from study.command import command
 from study.errors import RecordError, TrackingError
+from study.lease import Lease
 from study.record import Record
-from study.tracking_address import SERVERS, address_problem
+from trainables.places import Place
 
 # One retry, seconds apart: MLflow's own defaults keep a caller waiting for four minutes.
 SETTINGS = {
@@ -30,7 +30,6 @@ SETTINGS = {
 }
 LOGGERS = {"alembic": logging.WARNING, "mlflow": logging.WARNING, "urllib3": logging.ERROR}
 CONNECT_SECONDS = 5
-LONGEST_REASON = 200
 
 
 def address(record: Record, uri: str | None) -> str:
@@ -40,7 +39,7 @@ def address(record: Record, uri: str | None) -> str:
         TrackingError: if it is malformed.
     """
     chosen = uri or record.config.tracking.uri
-    problems = address_problem(chosen)
+    problems = tracking_problems(chosen)
     if problems:
         raise TrackingError(record.folder, problems)
     return chosen or f"sqlite:///{(record.folder.parent / 'mlflow.db').absolute()}"
@@ -76,11 +75,8 @@ def settings() -> Iterator[None]:
 
 
 @contextmanager
-def exclusive(record: Record, patience: float = 0.0) -> Iterator[str]:
-    """Keeps everyone else from writing this study to MLflow; gives the study's identity.
-
-    The identity is drawn once and kept in the study's folder, so that it moves with the folder, and
-    two studies of one name on one server stay apart.
+def exclusive(record: Record, patience: float = 0.0) -> Iterator[None]:
+    """Keeps everyone else from writing this study to MLflow.
 
     Args:
         record: of the study.
@@ -89,33 +85,26 @@ def exclusive(record: Record, patience: float = 0.0) -> Iterator[str]:
     Raises:
         RecordError: if somebody else writes all that time.
     """
-    with (record.folder / "tracking").open("a+") as file:
-        until = time.monotonic() + patience
-        while not _locks(file):
-            if time.monotonic() >= until:
-                problem = (
-                    "is being written to MLflow by another process, which brings it up to date"
-                )
-                raise RecordError(record.folder, [problem])
-            time.sleep(0.2)
-        file.seek(0)
-        identity = file.read()
-        if not identity:
-            identity = uuid4().hex
-            file.write(identity)
-            file.flush()
-            os.fsync(file.fileno())
-        yield identity
+    until = time.monotonic() + patience
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(_lock(record))
+                break
+            except (Timeout, RecordError):
+                if time.monotonic() >= until:
+                    problem = "is being written to MLflow by another process, which brings it up "
+                    raise RecordError(record.folder, [f"{problem}to date"]) from None
+                time.sleep(0.2)
+        yield
 
 
-def _locks(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True
+def _lock(record: Record) -> AbstractContextManager[object]:
+    """A lock of the study's folder, or a lease where files cannot be locked."""
+    folder = record.folder
+    if isinstance(folder, Path):
+        return FileLock(folder / "tracking", timeout=0)
+    return Lease(record, "mlflow")
 
 
 def knock(uri: str) -> None:
@@ -135,18 +124,6 @@ def knock(uri: str) -> None:
     create_engine(uri, poolclass=NullPool, connect_args=arguments).connect().close()
 
 
-def without_secrets(text: str) -> str:
-    """A text in which no address tells a user's name or password."""
-    return re.sub(r"//[^/\s]*@", "//", text)
-
-
-def reason(error: Exception) -> str:
-    """The first line of an error, short and fit to be shown."""
-    lines = str(error).splitlines() or [type(error).__name__]
-    text = without_secrets(lines[0])
-    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."
-
-
-def catch_up(folder: Path) -> str:
+def catch_up(folder: Place) -> str:
     """The command that brings MLflow up to date with a study folder."""
     return command("sync", folder.name, "--root", folder.parent)

@@ -1,10 +1,10 @@
-"""What YAML gave, held against a model; every problem is told at once."""
+"""What YAML gave, held against a model and the rules across keys; all problems at once."""
 
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from study.config import LONGEST_NAME
+from study.config import LONGEST_NAME, AlgorithmSection, ProtocolSection
 from trainables.wording import broken_rule, nearest, shown
 
 Section = TypeVar("Section", bound=BaseModel)
@@ -16,6 +16,36 @@ def validate(model: type[Section], content: Any) -> tuple[Section | None, list[s
         return model.model_validate(content), []
     except ValidationError as error:
         return None, [_problem(model, item) for item in _errors(error)]
+
+
+def contradictions(
+    protocol: ProtocolSection | None, algorithm: AlgorithmSection | None
+) -> list[str]:
+    """Rules across keys and sections; None stands for a section that is wrong by itself."""
+    problems = _protocol_problems(protocol) if protocol else []
+    if protocol and algorithm and len(protocol.objectives) > 1:
+        if algorithm.pruner != "none":
+            problems.append("algorithm.pruner: two objectives cannot be pruned; say `pruner: none`")
+        if algorithm.sampler == "cmaes":
+            problems.append(
+                "algorithm.sampler: cmaes cannot search for two objectives; use tpe, gp or nsga2"
+            )
+    return problems
+
+
+def _protocol_problems(protocol: ProtocolSection) -> list[str]:
+    sizes, objectives = protocol.sizes, protocol.objectives
+    problems = []
+    if len(set(sizes)) < len(sizes):
+        problems.append(f"protocol.sizes: must hold each size once, got {list(sizes)}")
+    if protocol.selecting_size not in sizes:
+        problems.append(f"protocol.size: must be one of sizes {list(sizes)}, got {protocol.size}")
+    if objectives not in (("quality",), ("quality", "relative_gap")):
+        problems.append(
+            "protocol.objectives: must be [quality] or [quality, relative_gap], got "
+            f"[{', '.join(objectives)}]"
+        )
+    return problems
 
 
 def sound(model: type[BaseModel], content: Any) -> dict[str, Any]:
@@ -41,10 +71,10 @@ def _problem(model: type[BaseModel], error: dict[str, Any]) -> str:
     where = ".".join(path)
     if error["type"] == "extra_forbidden":
         return f"{where}: no such key; {nearest(path[-1], _fields(model, path[:-1]))}"
-    if error["type"] == "string_pattern_mismatch" and path == ["name"]:
+    if error["type"] == "string_pattern_mismatch" and path[-1] in ("name", "study"):
         return (
-            f"name: must be 1 to {LONGEST_NAME} letters, digits, `.`, `-` or `_`, beginning with "
-            f"a letter, a digit or `_`, got {shown(error['input'])}"
+            f"{where}: must be 1 to {LONGEST_NAME} letters, digits, `.`, `-` or `_`, beginning "
+            f"with a letter, a digit or `_`, got {shown(error['input'])}"
         )
     return f"{where}: {broken_rule(error)}"
 

@@ -1,20 +1,24 @@
 """What one attempt at a trial leaves behind: checkpoint, weights, bound table, outcome.
 
 A trial's folder holds ``attempt-1``, ``attempt-2``, ...; a worker claims the next number before it
-writes, so the late writes of a lost worker can never be taken for those of its successor.
+writes, so the late writes of a lost worker can never be taken for those of its successor, who also
+makes it cease to write what others rely on.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from io import BytesIO
 from typing import Any, Literal, final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
+
+from trainables import places
+from trainables.places import Place
 
 State = Literal["complete", "pruned", "failed"]
 
@@ -49,35 +53,31 @@ class Outcome:
 class Attempt:
     """One numbered attempt at the trial that ``trial_folder`` belongs to."""
 
-    trial_folder: Path
+    trial_folder: Place
     number: int
 
     @classmethod
-    def claim(cls, trial_folder: Path) -> "Attempt":
+    def claim(cls, trial_folder: Place) -> "Attempt":
         """Takes the next free number; no two processes ever get the same."""
-        trial_folder.mkdir(parents=True, exist_ok=True)
-        number = 1 + max(numbers(trial_folder), default=0)
-        while True:
-            try:
-                (trial_folder / f"attempt-{number}").mkdir()
-            except FileExistsError:
-                number += 1
-            else:
-                return cls(trial_folder, number)
+        places.make(trial_folder)
+        attempt = cls(trial_folder, 1 + max(numbers(trial_folder), default=0))
+        while not places.claim(attempt.folder):
+            attempt = cls(trial_folder, attempt.number + 1)
+        return attempt
 
     @classmethod
-    def finished(cls, trial_folder: Path) -> "Attempt | None":
+    def finished(cls, trial_folder: Place) -> "Attempt | None":
         """The newest attempt that came to its end, or None."""
         attempts = (cls(trial_folder, number) for number in sorted(numbers(trial_folder))[::-1])
         return next((attempt for attempt in attempts if attempt.outcome()), None)
 
     @property
-    def folder(self) -> Path:
+    def folder(self) -> Place:
         """Where this attempt writes."""
         return self.trial_folder / f"attempt-{self.number}"
 
     @property
-    def checkpoint_path(self) -> Path:
+    def checkpoint_path(self) -> Place:
         """Where this attempt keeps its newest checkpoint."""
         return self.folder / "checkpoint.pt"
 
@@ -86,40 +86,57 @@ class Attempt:
         for number in sorted(numbers(self.trial_folder), reverse=True):
             path = Attempt(self.trial_folder, number).checkpoint_path
             if number <= self.number and path.exists():
-                state: dict[str, Any] = torch.load(path, weights_only=True)
+                state: dict[str, Any] = torch.load(places.readable(path), weights_only=True)
                 return state
         return None
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether a newer attempt has been claimed: this one was given up."""
+        return places.is_claimed(Attempt(self.trial_folder, self.number + 1).folder)
+
     def save_checkpoint(self, state: dict[str, Any]) -> None:
-        """Replaces this attempt's checkpoint."""
-        unfinished = self.folder / "checkpoint.tmp"
-        torch.save(state, unfinished)
-        unfinished.replace(self.checkpoint_path)
+        """Replaces this attempt's checkpoint and all older ones; nothing if it is stale."""
+        if self.is_stale:
+            return
+        content = BytesIO()
+        torch.save(state, content)
+        places.replace(self.checkpoint_path, content.getvalue(), is_durable=False)
+        self._remove_checkpoints(self.number - 1)
 
     def save(self, name: str, content: Mapping[str, Tensor] | pa.Table) -> None:
         """Writes tensors to ``name.safetensors``, or a table to ``name.parquet``."""
         if isinstance(content, pa.Table):
-            pq.write_table(content, self.folder / f"{name}.parquet", compression="zstd")
+            table = BytesIO()
+            pq.write_table(content, table, compression="zstd")
+            (self.folder / f"{name}.parquet").write_bytes(table.getvalue())
         else:
             tensors = {key: tensor.contiguous() for key, tensor in content.items()}
-            save_file(tensors, self.folder / f"{name}.safetensors")
+            (self.folder / f"{name}.safetensors").write_bytes(save(tensors))
 
     def outcome(self) -> Outcome | None:
         """How this attempt ended, or None."""
         try:
             return Outcome(**json.loads((self.folder / "outcome.json").read_text()))
-        except (OSError, ValueError):
+        except (FileNotFoundError, ValueError):
             return None
 
     def finish(self, outcome: Outcome) -> None:
-        """Writes the outcome, last of all: where it exists, everything else is complete."""
-        unfinished = self.folder / "outcome.tmp"
-        unfinished.write_text(json.dumps(asdict(outcome)))
-        unfinished.replace(self.folder / "outcome.json")
-        for number in range(1, self.number + 1):
-            Attempt(self.trial_folder, number).checkpoint_path.unlink(missing_ok=True)
+        """Writes the outcome, last of all: where it exists, everything else is complete.
+
+        Does nothing if this attempt is stale.
+        """
+        if self.is_stale:
+            return
+        text = json.dumps(asdict(outcome))
+        places.replace(self.folder / "outcome.json", text.encode(), is_durable=False)
+        self._remove_checkpoints(self.number)
+
+    def _remove_checkpoints(self, newest: int) -> None:
+        for number in range(1, newest + 1):
+            places.remove(Attempt(self.trial_folder, number).checkpoint_path)
 
 
-def numbers(trial_folder: Path) -> list[int]:
+def numbers(trial_folder: Place) -> list[int]:
     """Numbers of the attempts that a trial's folder holds."""
     return [int(folder.name.removeprefix("attempt-")) for folder in trial_folder.glob("attempt-*")]

@@ -2,7 +2,7 @@
 
 import time
 import traceback
-from pathlib import Path
+from contextlib import suppress
 from typing import final
 
 import pyarrow as pa
@@ -10,12 +10,15 @@ import torch
 from torch import Tensor
 
 from trainables.attempt import Attempt, Outcome
+from trainables.limits import Limits, ending_after, is_out_of_memory
 from trainables.member import TrainingError
+from trainables.places import Place
 from trainables.training import Rules, StudyData, TrialRun, TrialTask
 
 CHECKPOINT_SECONDS = 30.0
 EXAMPLE_GROUPS = 8
 EXAMPLE_POINTS = 4
+UNLIMITED = Limits()
 
 
 @final
@@ -34,76 +37,121 @@ class RecordedTrial:
         study: its data.
         rules: how it is judged.
         folder: the folder of all trials.
+        limits: what it may take of this machine.
     """
 
-    def __init__(self, task: TrialTask, study: StudyData, rules: Rules, folder: Path) -> None:
+    def __init__(
+        self,
+        task: TrialTask,
+        study: StudyData,
+        rules: Rules,
+        folder: Place,
+        limits: Limits = UNLIMITED,
+    ) -> None:
         finished = Attempt.finished(folder / task.key)
         self.attempt = finished or Attempt.claim(folder / task.key)
         self.outcome = self.attempt.outcome()
         self.epochs = 0
         self.quality = float("nan")
         self._study, self._saved, self._started = study, time.monotonic(), time.time()
+        self._limits, self._spent = limits, 0.0
         if self.outcome is None:
             self._begin(task, rules)
 
     def _begin(self, task: TrialTask, rules: Rules) -> None:
         try:
-            self._run = TrialRun(task, self._study, rules)
-            checkpoint = self.attempt.checkpoint()
-            if checkpoint:
-                self._run.restore(checkpoint)
+            with ending_after(self._seconds_left(), self._hang):
+                self._run = TrialRun(task, self._study, rules)
+                checkpoint = self.attempt.checkpoint()
+                if checkpoint:
+                    self._run.restore(checkpoint)
         except Exception as error:  # a component may raise anything, and the pack must go on
             self._fail(error)
 
     def step(self, stop_reason: str | None = None) -> None:
-        """Trains to the next validation, or ends the trial as pruned for a reason."""
+        """Trains to the next validation, or ends the trial as pruned for a reason.
+
+        Raises:
+            OSError: if what it leaves cannot be written, which is not the trial's fault.
+        """
+        began = time.monotonic()
         try:
-            if stop_reason is None:
-                self._run.advance()
-            else:
-                self._run.stop("pruned", stop_reason)
-            self.epochs, self.quality = self._run.epochs, self._run.quality
-            self._save()
+            with ending_after(self._seconds_left(), self._hang):
+                if stop_reason is None:
+                    self._run.advance()
+                else:
+                    self._run.stop("pruned", stop_reason)
+                products = self._products()
         except Exception as error:  # a component may raise anything, and the pack must go on
             self._fail(error)
+            return
+        self._spent += time.monotonic() - began
+        self.epochs, self.quality = self._run.epochs, self._run.quality
+        self._save(products)
 
     def checkpoint(self) -> None:
-        """Saves an unfinished trial, so that a later attempt continues here."""
+        """Saves an unfinished trial, so that a later attempt continues here; does what it can."""
         if self.outcome is None and self.epochs:
-            self.attempt.save_checkpoint(self._run.state())
+            state = self._run.state()
             self._saved = time.monotonic()
+            if self._limits.allows_checkpoint(state):
+                with suppress(OSError):  # without one the trial only begins anew
+                    self.attempt.save_checkpoint(state)
 
-    def _save(self) -> None:
+    def _seconds_left(self) -> float | None:
+        limit = self._limits.seconds
+        return None if limit is None else max(0.0, limit - self._spent)
+
+    def _hang(self) -> None:
+        """Called from another thread while a step takes too long, just before the process ends."""
+        minutes = (self._limits.seconds or 0.0) / 60
+        reason = f"time limit: an attempt may train for {minutes:g} minutes"
+        self._finish(Outcome("failed", reason, {}, [], [], self._started, time.time()))
+
+    def _save(self, products: dict[str, dict[str, Tensor] | pa.Table]) -> None:
         outcome = self._run.outcome
         if outcome is None:
             if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
                 self.checkpoint()
             return
-        if outcome.state == "complete":
-            self._save_products()
+        for name, content in products.items():
+            self.attempt.save(name, content)
         self._finish(outcome)
 
-    def _save_products(self) -> None:
+    def _products(self) -> dict[str, dict[str, Tensor] | pa.Table]:
+        """What a complete trial leaves besides its outcome, by the names of the files."""
         run = self._run
-        self.attempt.save("bounds", bound_table(run, self._study.points.classes))
+        if run.outcome is None or run.outcome.state != "complete":
+            return {}
         weights = {
             f"{member}.{name}": tensor
             for member, model in enumerate(run.models)
             for name, tensor in model.state_dict().items()
         }
-        self.attempt.save("weights", weights)
-        self.attempt.save("example", example(run, self._study))
+        return {
+            "bounds": bound_table(run, self._study.points.classes),
+            "weights": weights,
+            "example": example(run, self._study),
+        }
 
     def _fail(self, error: Exception) -> None:
-        reason = (
-            str(error) if isinstance(error, TrainingError) else f"{type(error).__name__}: {error}"
-        )
-        (self.attempt.folder / "error.txt").write_text("".join(traceback.format_exception(error)))
-        self._finish(Outcome("failed", reason, {}, [], [], self._started, time.time()))
+        trace = "".join(traceback.format_exception(error))
+        (self.attempt.folder / "error.txt").write_text(trace)
+        self._finish(Outcome("failed", _reason(error), {}, [], [], self._started, time.time()))
 
     def _finish(self, outcome: Outcome) -> None:
         self.attempt.finish(outcome)
         self.outcome = outcome
+
+
+def _reason(error: Exception) -> str:
+    """What a failure is told as: one line."""
+    if isinstance(error, TrainingError):
+        return str(error)
+    told = next(iter(str(error).splitlines()), "")
+    return (
+        f"out of memory: {told}" if is_out_of_memory(error) else f"{type(error).__name__}: {told}"
+    )
 
 
 def bound_table(run: TrialRun, classes: tuple[str, ...]) -> pa.Table:

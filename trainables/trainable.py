@@ -1,13 +1,14 @@
 """The Ray Tune trainable: one process runs one pack of trials, stepped in lock-step."""
 
 import time
-from pathlib import Path
 from typing import Any, final
 
 import ray
 import torch
 from ray import tune
 
+from trainables.limits import Limits
+from trainables.places import place
 from trainables.recorded import RecordedTrial
 from trainables.training import Rules, StudyData, TrialTask
 
@@ -20,16 +21,18 @@ class PackTrainable(tune.Trainable):
     """Runs the trials of one pack until each is complete, pruned or failed.
 
     Its configuration holds ``pack`` (its name), ``tasks`` (each a ``TrialTask`` as a dict),
-    ``folder`` of all trials, and ``stop_list`` (the actor's name); ``study``, ``rules`` and
-    ``threads`` come through the object store. A step trains every unfinished trial to its next
-    validation and reports ``members/<key>/{epoch,quality,is_finished}``: numbers only, Tune takes
-    no others.
+    ``folder`` of all trials, and ``stop_list`` (the actor's name); ``study``, ``rules``,
+    ``threads`` and ``limits`` come through the object store. A step trains every unfinished trial
+    to its next validation and reports ``members/<key>/{epoch,quality,is_finished}``: numbers only,
+    Tune takes no others.
     """
 
     def setup(self, config: dict[str, Any], **shared: Any) -> None:
         torch.set_num_threads(shared["threads"])
         self._study: StudyData = shared["study"]
         self._rules: Rules = shared["rules"]
+        self._limits: Limits = shared["limits"]
+        self._limits.cap_memory()
         self._trials: dict[str, RecordedTrial] = {}
         self._pack, self._steps = config, 0
 
@@ -88,5 +91,6 @@ class PackTrainable(tune.Trainable):
         started: Any = self._stop_list.started.remote(config["pack"])
         ray.get(started)
         tasks = [TrialTask(**task) for task in config["tasks"]]
-        folder = Path(config["folder"])
-        self._trials = {t.key: RecordedTrial(t, self._study, self._rules, folder) for t in tasks}
+        folder = place(config["folder"])
+        shared = (self._study, self._rules, folder, self._limits)
+        self._trials = {task.key: RecordedTrial(task, *shared) for task in tasks}

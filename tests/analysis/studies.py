@@ -22,6 +22,7 @@ def trial(**values):
         "state": "complete",
         "reason": "",
         "proposed_by": "random",
+        "attempt": 1,
         "coverage": "covered",
         "quality": 0.5,
         "relative_gap": 1.0,
@@ -29,7 +30,9 @@ def trial(**values):
         "ended": 1.0,
     } | values
     parts = dict(zip(("encoder", "aggregator", "loss"), row["combination"].split("+"), strict=True))
-    key = "/".join(str(row[name]) for name in ("phase", "combination", "number", "seed"))
+    key = f"{row['combination']}-{row['number']:04d}"
+    if row["phase"] == "confirmation":
+        key += f"-confirm-{row['seed']}"
     return {"key": key} | parts | row
 
 
@@ -73,6 +76,17 @@ def tables_of(trials=(), metrics=(), bounds=(), parameters=(), **values):
     } | values
     frames = {name: table(name, list(some)) for name, some in rows.items()}
     return StudyTables(history=table("history", []), **frames, **selection)
+
+
+def confirmed(qualities, **values):
+    """A study of one trial per combination, with these test qualities; NaN for a lost repeat."""
+    rows = {"trials": [trial(combination=combination) for combination in qualities], "metrics": []}
+    for combination, repeats in qualities.items():
+        for seed, quality in enumerate(repeats, start=1):
+            row = trial(combination=combination, phase="confirmation", seed=seed, proposed_by="")
+            rows["trials"].append(row)
+            rows["metrics"].append(metric(row["key"], "test/map_at_r.size5", quality))
+    return tables_of(**rows, **values)
 
 
 def study_of(combinations, trials_each, *, uncovered=(), pairs_each=40):

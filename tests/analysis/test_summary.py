@@ -5,16 +5,16 @@ TRIALS = [
     trial(number=0),
     trial(number=1, proposed_by="model"),
     unfinished("pruned", number=2, proposed_by="model"),
-    unfinished("failed", number=3),
+    unfinished("failed", number=3, attempt=3),
     unfinished("failed", number=4, combination="mlp+max+triplet"),
-    unfinished("running", number=5),
+    unfinished("running", number=5, proposed_by="warm_start"),
     trial(phase="confirmation", seed=1, proposed_by=""),
 ]
 
 
 def test_search_trials_are_counted_by_state_and_proposer():
     counted = summary(tables_of(TRIALS, planned_trials=10))
-    assert counted == (10, 2, 1, 2, 1, 4, 2, 4, 1)
+    assert counted == (10, 2, 1, 2, 1, 4, 2, 3, 1, 1, 1)
     assert counted.waiting == 4
 
 

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
+from uuid import uuid4
 
 import optuna
 
@@ -37,6 +38,7 @@ def copy(root: Path, uri: str | None = None, phase: str | None = None):
     shutil.copytree(_whole(), folder, ignore=shutil.ignore_patterns(skipped))
     manifest = json.loads((folder / "study.json").read_text())
     manifest["config"]["tracking"]["uri"] = uri
+    manifest["identity"] = uuid4().hex
     (folder / "study.json").write_text(json.dumps(manifest))
     shutil.copyfile(_empty_database(), root / "mlflow.db")
     return Record(folder)

@@ -9,7 +9,7 @@ NAME = (
     "must be 1 to 63 letters, digits, `.`, `-` or `_`, beginning with a letter, a digit or `_`, got"
 )
 SAMPLERS = "must be one of cmaes, gp, nsga2, qmc, random, tpe, got"
-KEYS = "algorithm, budget, data, name, protocol, search, seed, tracking"
+KEYS = "algorithm, budget, data, name, protocol, search, seed, storage, tracking"
 TWENTY_ONE = str([*range(1, 22)])
 
 MALFORMED = [

@@ -1,13 +1,11 @@
 """The closing words of a finished study, and what is said of one that is not."""
 
-import json
-import os
-import socket
 from dataclasses import replace
 
 import pytest
 
 from study.finish import REASONS_SHOWN, finish, status
+from study.lease import Lease
 from tests.study import finished_studies
 
 NAMES = ["mlp+attention+triplet", "mlp+mean+triplet"]
@@ -85,8 +83,8 @@ def test_a_study_without_failures_counts_none(closed):
     assert "failed" not in closed[1].text
 
 
-def test_a_tracking_address_is_told_without_its_password(tmp_path):
-    uri = "http://someone:secret@localhost:5000"
+def test_a_tracking_address_is_told_without_its_user(tmp_path):
+    uri = "http://someone@localhost:5000"
     text = finish(finished_studies.copy(tmp_path, uri, phase="nothing")).text
     assert text.splitlines()[-1] == "MLflow   http://localhost:5000"
 
@@ -123,9 +121,9 @@ def test_the_status_of_a_study_that_has_not_begun_waits(tmp_path):
 
 def test_a_driver_at_work_is_told(tmp_path):
     record = finished_studies.copy(tmp_path, phase="search")
-    holder = {"host": socket.gethostname(), "process": os.getppid(), "counter": 0}
-    (record.folder / "lease.json").write_text(json.dumps(holder))
-    assert status(record).splitlines()[0].endswith("; a driver is at work")
+    with Lease(record):
+        assert status(record).splitlines()[0].endswith("; a driver is at work")
+    assert status(record).splitlines()[0].endswith("; no driver is at work")
 
 
 def test_failures_are_told_by_reason_most_frequent_first(tmp_path):

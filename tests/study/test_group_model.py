@@ -150,11 +150,11 @@ def test_a_model_whose_logging_was_cut_short_is_replaced(tmp_path):
     record = finished_studies.copy(tmp_path, phase="search")
     sync(record, None)
     uri = database(record)
-    with exclusive(record) as identity:
+    with exclusive(record):
         mlflow_contents.client(uri).create_logged_model(
             mlflow_contents.experiment(uri),
             name=NAMES[0],
-            tags={"study.id": identity, "combination": NAMES[0]},
+            tags={"study.id": record.identity, "combination": NAMES[0]},
         )
     for result in finished_studies.results(record):
         finished_studies.publish(record, result)

@@ -1,9 +1,7 @@
-"""A study from its file to its export, launched as a user does; killed, and launched again."""
+"""A study from its file to its export, launched as a user does, and launched again."""
 
 import json
-import random
 import shutil
-import signal
 from collections import Counter
 from itertools import accumulate
 from pathlib import Path
@@ -11,7 +9,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from tests.study.launches import STUDY, published, run, stop_after, write_study
+from tests.study.launches import STUDY, published, run, write_study
 
 pytestmark = pytest.mark.ray
 TRIALS, CONFIRMATIONS, PACK = 16, 2, 2
@@ -43,12 +41,13 @@ def runs(file: Path):
 
 
 def optuna_trials(file: Path):
-    from study.proposals import open_journal
+    from study.record import Record
+    from study.storage import open_storage
 
-    journal = open_journal(folder(file) / "optuna.journal")
+    storage = open_storage(Record(folder(file)))
     return {
-        name: optuna.load_study(study_name=name, storage=journal).get_trials()
-        for name in optuna.get_all_study_names(journal)
+        name: optuna.load_study(study_name=name, storage=storage).get_trials()
+        for name in optuna.get_all_study_names(storage)
     }
 
 
@@ -152,21 +151,3 @@ def test_a_larger_budget_extends_a_study(launched, tmp_path):
     assert before.items() <= after.items()
     new = {"mlp+max+triplet-0008", "mlp+mean+triplet-0008"}
     assert {key for key in after.keys() - before.keys() if "confirm" not in key} == new
-
-
-def test_however_a_driver_ends_launching_again_continues_and_loses_nothing(tmp_path):
-    file = write_study(tmp_path)
-    chance = random.Random(20230601)
-    for stretch, number in enumerate([signal.SIGKILL] * 3 + [signal.SIGINT, signal.SIGTERM]):
-        stopped = stop_after(file, 3 * stretch + chance.randint(1, 3), number)
-        assert len(published(file)) < TRIALS + CONFIRMATIONS
-        if number is signal.SIGKILL:
-            assert stopped.returncode == -signal.SIGKILL
-            continue
-        assert stopped.returncode == 130
-        assert f"-m study launch {file} --root" in stopped.stderr
-        assert "continues" in stopped.stderr
-        assert {run.info.status for run in runs(file)}.isdisjoint({"RUNNING", "SCHEDULED"})
-    ended = run(file)
-    assert ended.returncode == 0, ended.stderr
-    check_whole(file)

@@ -56,6 +56,14 @@ def test_an_option_added_to_a_known_component_is_a_change(tmp_path):
     ]
 
 
+def test_a_database_is_kept_and_says_why(tmp_path):
+    change = f"storage.database: sqlite:///{tmp_path}/optuna.db"
+    assert differences(tmp_path, change) == [
+        f"storage.database: was None, is now sqlite:///{tmp_path}/optuna.db; what was searched so "
+        "far is only there; launch it as it was"
+    ]
+
+
 def test_a_component_taken_away_is_a_change(tmp_path):
     old = manifest(accepted(tmp_path, "search.encoder.mlp: {width: 8}"))
     (problem,) = changes(old, manifest(accepted(tmp_path)))

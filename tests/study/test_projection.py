@@ -78,3 +78,12 @@ def test_a_study_without_trials_has_a_beginning_that_does_not_move(record):
     first, second = (of_study(record, [], is_at_work=True) for _ in range(2))
     assert first == second
     assert first.points == []
+
+
+def test_a_run_never_ends_before_it_began_though_the_clock_was_set_back(record):
+    from study.projection import of_trial
+
+    result = record.result(SEARCHED)
+    outcome = replace(result.outcome, ended=result.outcome.started - 3600)
+    projection = of_trial(record, replace(result, outcome=outcome))
+    assert projection.ended == projection.started

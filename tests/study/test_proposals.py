@@ -4,8 +4,9 @@ import pytest
 from optuna.trial import TrialState
 
 from study.manifest import manifest
-from study.proposals import Proposals, member_seeds, open_journal
+from study.proposals import Proposals, member_seeds
 from study.record import Record
+from study.storage import open_storage
 from tests.study.files import accepted
 from trainables.attempt import Attempt, Outcome
 
@@ -26,7 +27,7 @@ class Driver:
         (combination,) = study.combinations
         self.record = Record.create(folder / "small", manifest(study))
         self.journal = folder / "small" / "optuna.journal"
-        self.proposals = Proposals(study.config, combination, open_journal(self.journal))
+        self.proposals = Proposals(self.record, combination, open_storage(self.record))
 
     def ask(self):
         trial = self.proposals.ask()
@@ -104,7 +105,7 @@ def test_a_restarted_driver_proposes_what_the_first_would_have(tmp_path):
 def test_running_trials_come_back_as_they_were(tmp_path):
     trial = Driver(tmp_path).ask()
     again = Driver(tmp_path)
-    assert again.proposals.resume(again.record) == [trial]
+    assert again.proposals.resume() == [trial]
     assert again.proposals.running == 1
     again.finish(trial)
     assert again.frozen()[0].state == TrialState.COMPLETE
@@ -113,7 +114,7 @@ def test_running_trials_come_back_as_they_were(tmp_path):
 def test_a_trial_that_was_asked_and_never_planned_comes_back_too(tmp_path):
     trial = Driver(tmp_path).proposals.ask()
     again = Driver(tmp_path)
-    (unfinished,) = again.proposals.resume(again.record)
+    (unfinished,) = again.proposals.resume()
     assert (unfinished.key, unfinished.seeds) == (trial.key, trial.seeds)
     assert unfinished.configuration == trial.configuration
     assert again.record.trial(trial.key) == unfinished
@@ -123,7 +124,7 @@ def test_a_published_result_is_told_and_never_run_again(tmp_path):
     first = Driver(tmp_path)
     first.record.publish(first.ask(), 1, outcome(quality=0.75))
     again = Driver(tmp_path)
-    assert again.proposals.resume(again.record) == []
+    assert again.proposals.resume() == []
     assert (again.frozen()[0].state, again.frozen()[0].value) == (TrialState.COMPLETE, 0.75)
 
 
@@ -132,7 +133,7 @@ def test_an_attempt_that_finished_unheard_is_published_and_told(tmp_path):
     trial = first.ask()
     Attempt.claim(first.record.trials_folder / trial.key).finish(outcome())
     again = Driver(tmp_path)
-    assert again.proposals.resume(again.record) == []
+    assert again.proposals.resume() == []
     assert again.record.result(trial.key).attempt == 1
     assert again.frozen()[0].state == TrialState.COMPLETE
 
@@ -154,7 +155,7 @@ def test_an_epoch_is_reported_once_and_only_if_finite(tmp_path):
         driver.proposals.report(trial.key, epoch, quality)
     assert driver.frozen()[0].intermediate_values == {1: 0.5, 3: 0.6}
     again = Driver(tmp_path)
-    again.proposals.resume(again.record)
+    again.proposals.resume()
     again.proposals.report(trial.key, 3, 0.1)
     assert again.frozen()[0].intermediate_values == {1: 0.5, 3: 0.6}
 
@@ -164,25 +165,6 @@ def test_two_objectives_are_never_pruned(tmp_path):
     trial = driver.ask()
     assert not driver.proposals.report(trial.key, 1, 0.0)
     assert driver.frozen()[0].intermediate_values == {}
-
-
-def test_a_journal_cut_in_the_middle_of_a_line_is_mended_and_kept(tmp_path):
-    driver = Driver(tmp_path)
-    driver.finish(driver.ask())
-    whole = driver.journal.read_bytes()
-    torn = whole + b'{"op_code": 4, "worker'
-    driver.journal.write_bytes(torn)
-    open_journal(driver.journal)
-    assert driver.journal.read_bytes() == whole
-    assert driver.journal.with_suffix(".torn").read_bytes() == torn
-    again = Driver(tmp_path)
-    assert again.ask().number == 1
-
-
-def test_a_lock_left_by_a_killed_driver_does_not_hold_up_the_next(tmp_path):
-    driver = Driver(tmp_path)
-    (tmp_path / "small" / "optuna.journal.lock").symlink_to(driver.journal)
-    assert Driver(tmp_path).ask().number == 0
 
 
 def test_seeds_differ_by_study_combination_trial_repeat_and_member():

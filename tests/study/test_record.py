@@ -1,11 +1,13 @@
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from study.errors import RecordError
 from study.manifest import manifest
-from study.record import Record, Trial, write_durably
+from study.record import Record, Trial
 from tests.study.files import accepted
 from trainables.attempt import Attempt, Outcome
 
@@ -68,28 +70,50 @@ def test_a_torn_or_foreign_file_is_no_trial_and_no_result(record, text):
 def test_the_newest_finished_attempt_is_the_one_that_is_published(record):
     record.plan(TRIAL)
     folder = record.trials_folder / TRIAL.key
-    attempts = [Attempt.claim(folder) for _ in range(3)]
-    assert record.publish_finished(TRIAL) is None
-    attempts[0].finish(outcome("failed"))
-    attempts[1].finish(outcome())
+    for state in ("failed", "complete"):
+        Attempt.claim(folder).finish(outcome(state))
+    Attempt.claim(folder)
     result = record.publish_finished(TRIAL)
     assert (result.attempt, result.outcome.state) == (2, "complete")
     assert record.files(result) == folder / "attempt-2"
 
 
-def test_writing_replaces_the_whole_file_and_leaves_nothing_else(tmp_path):
-    path = tmp_path / "file.json"
-    write_durably(path, "long old content")
-    write_durably(path, "new")
-    assert path.read_text() == "new"
-    assert [found.name for found in tmp_path.iterdir()] == ["file.json"]
-
-
 def test_an_extended_record_keeps_its_trials(record):
     record.plan(TRIAL)
-    extended = Record.create(record.folder, record.manifest | {"combinations": ["a", "b"]})
+    grown = record.manifest | {"combinations": ["a", "b"], "identity": "another"}
+    extended = record.extend(grown)
     assert extended.trials() == [TRIAL]
     assert extended.manifest["combinations"] == ["a", "b"]
+    assert extended.identity == record.identity
+
+
+def test_a_record_is_created_once_however_many_want_to(tmp_path):
+    studies = [manifest(accepted(tmp_path)) for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        records = list(pool.map(Record.create, 8 * [tmp_path / "small"], studies))
+    (identity,) = {record.identity for record in records}
+    assert identity in {study["identity"] for study in studies}
+    assert sorted(path.name for path in (tmp_path / "small").iterdir()) == ["study.json", "trials"]
+
+
+def test_two_records_have_two_identities(tmp_path):
+    study = accepted(tmp_path)
+    first, second = (Record.create(tmp_path / name, manifest(study)) for name in "ab")
+    assert first.identity != second.identity
+    assert Record(first.folder).identity == first.identity
+
+
+def test_nothing_is_planned_or_published_past_the_guard(record):
+    def refuse():
+        raise RecordError(record.folder, ["is somebody else's"])
+
+    record.plan(TRIAL)
+    record.guard = refuse
+    with pytest.raises(RecordError):
+        record.publish(TRIAL, 1, outcome())
+    with pytest.raises(RecordError):
+        record.plan(replace(TRIAL, key="another"))
+    assert [path.name for path in record.trials_folder.glob("*/*")] == ["trial.json"]
 
 
 def test_a_folder_without_a_study_says_how_to_make_one(tmp_path):

@@ -8,13 +8,14 @@ import pytest
 import ray
 from optuna.trial import TrialState
 from ray import cloudpickle
-from ray.tune import Callback
 
-from study.launch import _fit
+from study.conductor import Conductor
 from study.manifest import manifest
-from study.proposals import Proposals, open_journal
+from study.proposals import Proposals
 from study.record import Record
-from study.search import Conductor, PackScheduler, PackSearcher
+from study.search import PackScheduler, PackSearcher
+from study.storage import open_storage
+from study.tuning import Engine
 from tests.study.files import accepted
 from trainables.attempt import Attempt, Outcome
 from trainables.stop_list import StopList
@@ -37,15 +38,16 @@ class Driver:
 
     def __init__(self, folder, stop_list, *changes, concurrent=1):
         self.study = accepted(folder, *changes)
-        self.record = Record.create(folder / "small", manifest(self.study))
-        journal = open_journal(folder / "small" / "optuna.journal")
+        wanted = manifest(self.study)
+        self.record = Record.create(folder / "small", wanted).extend(wanted)
+        storage = open_storage(self.record)
         parts = self.study.combinations
-        self.proposals = {p.label: Proposals(self.study.config, p, journal) for p in parts}
+        self.proposals = {p.label: Proposals(self.record, p, storage) for p in parts}
         self.observed = []
         self.conductor = Conductor(
             self.record,
             list(self.proposals.values()),
-            unfinished=[t for p in self.proposals.values() for t in p.resume(self.record)],
+            unfinished=[t for p in self.proposals.values() for t in p.resume()],
             stop_list=stop_list,
             observer=self.observed.append,
             concurrent=concurrent,
@@ -177,8 +179,9 @@ def test_a_finished_trial_is_published_told_and_observed(driver, state, reason, 
 def test_optuna_is_not_told_of_a_trial_that_could_not_be_published(driver):
     study = driver(*ONE_EACH)
     (trial,) = study.conductor.next_pack("pack")
-    shutil.rmtree(study.record.trials_folder / trial.key)
-    with pytest.raises(FileNotFoundError):
+    study.leave(trial)
+    (study.record.trials_folder / trial.key / "result.json").mkdir()
+    with pytest.raises(IsADirectoryError):
         study.conductor.report("pack", {trial.key: FINISHED})
     assert study.told() == [TrialState.RUNNING]
     assert study.observed == []
@@ -194,8 +197,8 @@ def test_a_trial_that_a_restarted_pack_reports_again_is_published_once(driver):
     assert study.conductor.running == 1
 
 
-def test_trials_fail_with_the_reason_when_the_process_of_their_pack_died(driver):
-    study = driver("budget.trials_per_combination: 2", "budget.pack: 2")
+def test_a_trial_that_is_lost_without_retries_has_failed_with_the_reason(driver):
+    study = driver("budget.trials_per_combination: 2", "budget.pack: 2", "budget.retries: 0")
     done, lost = study.conductor.next_pack("pack")
     study.leave(done)
     study.conductor.report("pack", {done.key: FINISHED, lost.key: validated(0.5)})
@@ -204,6 +207,51 @@ def test_trials_fail_with_the_reason_when_the_process_of_their_pack_died(driver)
     assert (outcome.state, outcome.reason) == ("failed", "its process died")
     assert study.told() == [TrialState.COMPLETE, TrialState.FAIL]
     assert [result.trial for result in study.observed] == [done, lost]
+
+
+def test_lost_trials_run_again_at_once_and_each_in_a_pack_of_its_own(driver):
+    study = driver("budget.trials_per_combination: 4", "budget.pack: 2", "budget.retries: 1")
+    guilty, innocent = study.conductor.next_pack("both")
+    study.conductor.end("both")
+    assert study.told() == 2 * [TrialState.RUNNING]
+    assert study.conductor.next_pack("first") == [guilty]
+    assert study.conductor.next_pack("second") == [innocent]
+    study.conductor.end("first")
+    study.run("second", [innocent])
+    outcomes = {r.trial.key: r.outcome for r in study.record.results()}
+    assert outcomes[guilty.key].reason == "its process died, 2 times"
+    assert outcomes[innocent.key].state == "complete"
+    assert study.told() == [TrialState.FAIL, TrialState.COMPLETE]
+
+
+def test_a_study_is_not_finished_while_a_lost_trial_waits(driver):
+    study = driver(*ONE_EACH, "protocol.confirmation: {top: 0}")
+    (trial,) = study.conductor.next_pack("first")
+    study.conductor.end("first")
+    assert not study.conductor.is_finished
+    study.run("again", study.conductor.next_pack("again"))
+    assert study.conductor.next_pack("more") == []
+    assert study.conductor.is_finished
+    assert [result.trial for result in study.observed] == [trial]
+
+
+def test_the_packs_of_a_tuner_that_broke_down_run_again(driver):
+    study = driver("budget.trials_per_combination: 2", "budget.pack: 1", concurrent=2)
+    lost = [study.conductor.next_pack(pack) for pack in "ab"]
+    study.conductor.end_all()
+    assert study.conductor.running == 0
+    assert [study.conductor.next_pack(pack) for pack in "cd"] == lost
+
+
+def test_an_error_while_tune_calls_stops_the_study_and_is_kept(driver):
+    study = driver(*ONE_EACH)
+    searcher = PackSearcher(study.conductor, {}, 1)
+    (task,) = searcher.suggest("pack")["tasks"]
+    shutil.rmtree(study.record.trials_folder)
+    searcher.on_trial_complete("pack", error=True)
+    assert isinstance(study.conductor.error, FileNotFoundError)
+    assert searcher.suggest("next") == PackSearcher.FINISHED
+    assert study.told() == [TrialState.RUNNING]
 
 
 def test_a_trial_whose_process_died_before_its_last_report_counts_as_it_ended(driver):
@@ -281,14 +329,14 @@ def test_a_pruner_never_hears_of_confirmations(driver):
     assert [trial.intermediate_values for trial in study.frozen()] == [{}]
 
 
-def test_an_interrupted_conductor_asks_packs_to_stop_and_leaves_their_trials_unfinished(
+def test_a_stopped_conductor_asks_packs_to_stop_and_leaves_their_trials_unfinished(
     driver, stop_list
 ):
     actor, _ = stop_list
     study = driver("budget.pack: 2", stop_list=actor)
     done, left = study.conductor.next_pack("pack")
     study.leave(done)
-    study.conductor.is_interrupted = True
+    study.conductor.stop()
     study.conductor.report("pack", {done.key: FINISHED, left.key: validated(0.5)})
     assert ray.get(actor.orders.remote([left.key])) == ({}, True)
     study.conductor.end("pack")
@@ -329,7 +377,7 @@ def test_tune_is_given_nothing_more_after_an_interrupt(driver):
     study = driver()
     searcher = PackSearcher(study.conductor, {}, 4)
     searcher.suggest("a")
-    study.conductor.is_interrupted = True
+    study.conductor.stop()
     assert searcher.suggest("b") == PackSearcher.FINISHED
     searcher.on_trial_complete("a", error=True)
     assert study.observed == []
@@ -340,8 +388,7 @@ def test_every_epoch_of_every_trial_of_a_pack_reaches_optuna_through_tune(driver
     changes = ["search.training.epochs: 3", "budget.trials_per_combination: 2", "budget.pack: 2"]
     study = driver(*changes, stop_list=actor)
     shared = {"stop_list": name, "folder": str(study.record.trials_folder)}
-    searcher = PackSearcher(study.conductor, shared, 1)
-    _fit(study.study, study.record, study.conductor, searcher, Callback())
+    Engine(study.study, study.conductor, shared, 1, on_step=lambda: None).run()
     assert study.told() == 2 * [TrialState.COMPLETE]
     assert [result.trial.phase for result in study.observed] == ["search"] * 2 + ["confirmation"]
     for frozen in study.frozen():

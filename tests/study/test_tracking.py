@@ -160,12 +160,12 @@ def test_runs_that_a_killed_driver_left_are_taken_up(tmp_path):
 
     record = finished_studies.copy(tmp_path)
     uri = database(record)
-    with exclusive(record) as identity:
-        mirror = Mirror(record, uri, identity)
+    with exclusive(record):
+        mirror = Mirror(record, uri)
         mirror.write(of_study(record, record.results(), is_at_work=True))
         result = record.result(SEARCHED)
         projection = of_trial(record, result)
-        tags = {"study.id": identity, "study.key": SEARCHED}
+        tags = {"study.id": record.identity, "study.key": SEARCHED}
         tags["mlflow.parentRunId"] = mirror.run_id("tiny")
         mirror.client.create_run(mirror.experiment, projection.started, tags, projection.key)
     left = runs(uri)
@@ -183,7 +183,7 @@ def test_a_server_that_is_down_costs_one_warning_and_sync_catches_up(tmp_path, c
     from study.sync import sync
 
     port = mlflow_contents.free_port()
-    uri = f"http://someone:secret@127.0.0.1:{port}"
+    uri = f"http://secret@127.0.0.1:{port}"
     record = finished_studies.copy(tmp_path, uri, phase="nothing")
     with caplog.at_level(logging.WARNING):
         began = time.monotonic()
@@ -237,9 +237,7 @@ def test_a_malformed_address_is_an_error(tmp_path):
         sync(record, "nonsense")
 
 
-@pytest.mark.parametrize(
-    "uri", ["http://someone:secret@127.0.0.1:9", "sqlite:////nowhere/at/all.db"]
-)
+@pytest.mark.parametrize("uri", ["http://secret@127.0.0.1:9", "sqlite:////nowhere/at/all.db"])
 def test_syncing_to_nobody_is_an_error_without_secrets(tmp_path, uri):
     from study.errors import TrackingError
     from study.sync import sync

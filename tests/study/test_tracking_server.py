@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import socket
 import threading
 import time
@@ -13,16 +12,13 @@ from study.errors import RecordError, TrackingError
 from study.manifest import manifest
 from study.record import Record
 from study.tracking_server import (
-    LONGEST_REASON,
     SETTINGS,
     address,
     artifact_location,
     catch_up,
     exclusive,
     knock,
-    reason,
     settings,
-    without_secrets,
 )
 from tests.study.files import accepted
 
@@ -87,30 +83,6 @@ def test_settings_are_taken_back_after_an_error(monkeypatch):
     assert "MLFLOW_HTTP_REQUEST_TIMEOUT" not in os.environ
 
 
-def test_a_study_has_one_identity_which_moves_with_its_folder(record, tmp_path):
-    found = []
-    for _ in range(2):
-        with exclusive(record) as identity:
-            found.append(identity)
-    shutil.move(record.folder, tmp_path / "elsewhere")
-    with exclusive(Record(tmp_path / "elsewhere")) as identity:
-        found.append(identity)
-    assert len(set(found)) == 1
-    assert len(found[0]) == 32
-
-
-def test_two_studies_have_two_identities(tmp_path):
-    records = [record_of(tmp_path / name) for name in made(tmp_path, "a", "b")]
-    with exclusive(records[0]) as first, exclusive(records[1]) as second:
-        assert first != second
-
-
-def made(folder, *names):
-    for name in names:
-        (folder / name).mkdir()
-    return names
-
-
 def test_a_second_writer_is_refused_at_once(record):
     with exclusive(record), pytest.raises(RecordError) as caught, exclusive(record):
         pass
@@ -156,37 +128,6 @@ def test_servers_are_not_knocked_at():
         knock(f"http://127.0.0.1:{server.getsockname()[1]}")
         with pytest.raises(TimeoutError):
             server.accept()
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("http://someone:secret@host:5000", "http://host:5000"),
-        ("postgresql://someone@host/mlflow", "postgresql://host/mlflow"),
-        ("http://host:5000/a@b", "http://host:5000/a@b"),
-        (
-            "cannot reach http://a:b@host and https://c:d@other now",
-            "cannot reach http://host and https://other now",
-        ),
-        ("http://a:p@ss@host", "http://host"),
-        ("sqlite:////home/me@work/mlflow.db", "sqlite:////home/me@work/mlflow.db"),
-    ],
-)
-def test_names_and_passwords_are_left_out_of_addresses(text, shown):
-    assert without_secrets(text) == shown
-
-
-@pytest.mark.parametrize(
-    ("error", "told"),
-    [
-        (ValueError("one\ntwo"), "one"),
-        (ValueError(), "ValueError"),
-        (ValueError("http://a:b@host is away"), "http://host is away"),
-        (ValueError("x" * 300), "x" * LONGEST_REASON + "..."),
-    ],
-)
-def test_a_reason_is_one_short_line(error, told):
-    assert reason(error) == told
 
 
 def test_the_command_that_catches_up_names_the_study_and_its_root(record, tmp_path):

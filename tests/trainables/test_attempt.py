@@ -61,9 +61,10 @@ def test_an_outcome_survives_its_file_digit_by_digit(trial):
 
 
 def test_the_newest_finished_attempt_counts(trial):
-    attempts = [Attempt.claim(trial) for _ in range(11)]
-    for number in (2, 10):
-        attempts[number - 1].finish(OUTCOME)
+    for number in range(1, 12):
+        attempt = Attempt.claim(trial)
+        if number in (2, 10):
+            attempt.finish(OUTCOME)
     assert Attempt.finished(trial).number == 10
 
 
@@ -78,12 +79,32 @@ def test_a_checkpoint_is_what_was_saved_last(trial):
 
 
 def test_a_later_attempt_continues_from_the_newest_checkpoint(trial):
-    attempts = [Attempt.claim(trial) for _ in range(11)]
-    for number in (2, 9):
-        attempts[number - 1].save_checkpoint({"of": number})
+    attempts = []
+    for number in range(1, 12):
+        attempts.append(Attempt.claim(trial))
+        if number in (2, 9):
+            attempts[-1].save_checkpoint({"of": number})
     assert attempts[10].checkpoint() == {"of": 9}
-    assert attempts[4].checkpoint() == {"of": 2}  # a lost worker never sees its successors
-    assert attempts[0].checkpoint() is None
+    assert attempts[4].checkpoint() is None  # a lost worker never sees its successors
+
+
+def test_a_checkpoint_replaces_those_of_earlier_attempts(trial):
+    attempts = []
+    for number in (1, 2):
+        attempts.append(Attempt.claim(trial))
+        attempts[-1].save_checkpoint({"of": number})
+    assert [attempt.checkpoint_path.exists() for attempt in attempts] == [False, True]
+
+
+def test_an_attempt_that_was_given_up_writes_nothing_others_rely_on(trial):
+    stale = Attempt.claim(trial)
+    stale.save_checkpoint({"of": 1})
+    successor = Attempt.claim(trial)
+    assert (stale.is_stale, successor.is_stale) == (True, False)
+    stale.save_checkpoint({"of": "too late"})
+    stale.finish(OUTCOME)
+    assert stale.outcome() is None
+    assert successor.checkpoint() == {"of": 1}
 
 
 def test_a_checkpoint_holds_plain_values_only(trial):

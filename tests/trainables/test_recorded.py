@@ -18,9 +18,10 @@ from tests.trainables.trials import (
     task_of,
     timeless,
 )
-from trainables.attempt import numbers
+from trainables.attempt import Attempt, numbers
 from trainables.configuration import Configuration
 from trainables.data import point_set
+from trainables.limits import Limits
 from trainables.model import GroupModel
 from trainables.recorded import EXAMPLE_POINTS, RecordedTrial
 from trainables.splits import Split
@@ -83,12 +84,31 @@ def test_the_outcome_is_written_last(finished):
     assert times["outcome.json"] == max(times.values())
 
 
-def test_a_product_that_cannot_be_written_leaves_no_complete_outcome(tmp_path):
+def test_what_cannot_be_written_is_an_error_of_the_process_and_no_outcome_of_the_trial(tmp_path):
     trial = recorded(tmp_path, epochs=1)
-    (trial.attempt.folder / "example.safetensors").mkdir()
+    (trial.attempt.folder / "bounds.parquet").mkdir()
+    with pytest.raises(OSError, match="bounds"):
+        trial.step()
+    assert trial.outcome is None
+    assert Attempt.finished(trial.attempt.trial_folder) is None
+
+
+def test_a_checkpoint_that_cannot_be_written_costs_nothing_but_itself(tmp_path):
+    trial = recorded(tmp_path)
+    trial.step()
+    trial.attempt.folder.rename(tmp_path / "elsewhere")
+    trial.checkpoint()
+    (tmp_path / "elsewhere").rename(trial.attempt.folder)
     to_the_end(trial)
-    assert trial.outcome.state == "failed"
-    assert trial.outcome.metrics == {}
+    assert trial.outcome.state == "complete"
+
+
+@pytest.mark.parametrize(("limit", "kept"), [(1, False), (1 << 30, True)])
+def test_a_checkpoint_larger_than_its_share_of_the_disk_is_not_kept(tmp_path, limit, kept):
+    trial = RecordedTrial(task_of(), study_of(), RULES, tmp_path, Limits(checkpoint=limit))
+    trial.step()
+    trial.checkpoint()
+    assert trial.attempt.checkpoint_path.exists() is kept
 
 
 def test_the_example_is_reproduced_from_the_weights(finished):

@@ -9,12 +9,14 @@ import pytest
 
 from tests.trainables.trials import RULES, study_of, task_of
 from trainables.attempt import Attempt, numbers
+from trainables.limits import Limits
 from trainables.recorded import RecordedTrial
 from trainables.stop_list import StopList
 from trainables.trainable import PackTrainable
 from trainables.training import TrialRun
 
 pytestmark = pytest.mark.ray
+SHARED = {"study": study_of(), "rules": RULES, "threads": 1, "limits": Limits()}
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,9 @@ def pack(cluster):
     """Starts a pack the way Tune does: with the shared things from the object store."""
     from ray import tune
 
-    trainable = tune.with_parameters(PackTrainable, study=study_of(), rules=RULES, threads=1)
+    trainable = tune.with_parameters(
+        PackTrainable, study=study_of(), rules=RULES, threads=1, limits=Limits()
+    )
     started = []
 
     def start(config):
@@ -172,7 +176,9 @@ def test_an_interrupted_pack_saves_its_trials_and_a_later_one_finishes_them(
 def test_a_pack_runs_in_a_process_of_the_cluster(cluster, config, alone, tmp_path):
     from ray import tune
 
-    trainable = tune.with_parameters(PackTrainable, study=study_of(), rules=RULES, threads=1)
+    trainable = tune.with_parameters(
+        PackTrainable, study=study_of(), rules=RULES, threads=1, limits=Limits()
+    )
     actor = cluster.remote(trainable).options(num_cpus=1).remote(config("a"))
     while not cluster.get(actor.train.remote())["done"]:
         pass

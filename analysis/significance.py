@@ -1,0 +1,130 @@
+"""Which combinations differ on test data by more than seeds do: paired tests of every pair."""
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import ttest_rel
+from statsmodels.stats.multitest import multipletests
+
+from analysis.intervals import LEVEL as CONFIDENCE
+from analysis.leaderboard import best_trials, metric
+from analysis.metric_names import on_test
+from analysis.seeds_needed import LEVEL
+from analysis.tables import StudyTables
+
+ROUNDING = 1e-12
+COLUMNS = {
+    "higher": str,
+    "lower": str,
+    "n": int,
+    "difference": float,
+    "difference_low": float,
+    "difference_high": float,
+    "deviation": float,
+    "p": float,
+    "corrected_p": float,
+    "conclusion": str,
+}
+
+
+def repeated_qualities(tables: StudyTables) -> pd.DataFrame:
+    """Test quality of the best trial of each combination, once for every fresh seed.
+
+    The trial was chosen by validation, so its test quality owes nothing to the choice.
+
+    Returns:
+        One row per repeat, from 1, one column per combination, that of the highest mean first; NaN
+        where a repeat is not complete. Combinations without a complete confirmation are left out.
+    """
+    trials = tables.trials
+    confirmed = trials[(trials["phase"] == "confirmation") & (trials["state"] == "complete")]
+    rows = confirmed.merge(best_trials(tables)[["combination", "number"]])
+    rows["repeat"] = rows["key"].str.extract(r"-confirm-(\d+)$", expand=False).astype(int)
+    rows["quality"] = rows["key"].map(metric(tables, on_test(tables.quality_name))).astype(float)
+    rows = rows.dropna(subset="quality")
+    found = rows.pivot(index="repeat", columns="combination", values="quality")
+    order = found.mean().sort_values(ascending=False, kind="stable").index
+    return found[order].rename_axis(columns=None)
+
+
+def obstacle(qualities: pd.DataFrame) -> str:
+    """Why no pair of combinations can be tested, as a sentence; empty where one can.
+
+    Args:
+        qualities: as from ``repeated_qualities``.
+    """
+    if qualities.shape[1] == 0:
+        return "No combination is confirmed on test data yet."
+    if qualities.shape[1] == 1:
+        return f"Only {qualities.columns[0]} is confirmed: there is no pair to test yet."
+    known = qualities.notna().to_numpy(int)
+    if np.triu(known.T @ known, 1).max() < 2:
+        return (
+            "No two combinations are confirmed on the same two seeds yet, and one seed cannot tell "
+            "a difference from chance: protocol.confirmation.seeds says how many there are."
+        )
+    return ""
+
+
+def pairs(qualities: pd.DataFrame) -> pd.DataFrame:
+    """Paired t-tests of all pairs of combinations, corrected together as Holm (1979) does.
+
+    A pair is made of equal repeats. Test points and their division into groups are those of the
+    study and no source of chance here: what varies is the seed of a repeat, and what is concluded
+    is about fresh seeds on these data, not about other data. Where combinations share the seed of a
+    repeat, what it does to both cancels in the difference; where each has seeds of its own, the
+    repeats are matched by number alone, which was fixed before anything was measured, so that the
+    test keeps its level and only loses degrees of freedom against Welch's. Differences are taken to
+    be roughly normal. No difference shown is not equality: the interval says which differences
+    remain possible.
+
+    Args:
+        qualities: one row per repeat, one column per combination; NaN where not measured.
+
+    Returns:
+        One row per pair, in the order of the columns. Columns: ``higher`` and ``lower``, the
+        combinations by their mean over common repeats; ``n``, common repeats; ``difference``, mean
+        of higher minus lower, with ``difference_low`` and ``difference_high``, its 95% t-interval
+        for this pair alone; ``deviation`` of the differences; ``p`` and ``corrected_p``;
+        ``conclusion``, in words. What needs two common repeats is missing below that; differences
+        that are equal in every repeat have no ``p``.
+    """
+    rows = [
+        _pair(qualities[[first, second]].dropna())
+        for first, second in combinations(qualities.columns, 2)
+    ]
+    found = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    # A pair that cannot be tested stays in the family, as one that shows nothing.
+    corrected = multipletests(found["p"].fillna(1.0), method="holm")[1]
+    found["corrected_p"] = np.where(found["p"].isna(), np.nan, corrected)
+    found.loc[found["p"].notna(), "conclusion"] = "no difference shown"
+    found.loc[found["corrected_p"] < LEVEL, "conclusion"] = "different"
+    return found
+
+
+def are_different(found: pd.DataFrame) -> set[frozenset[str]]:
+    """The pairs of combinations that are shown to differ, from the table of ``pairs``."""
+    shown = found[found["conclusion"] == "different"]
+    return {frozenset(names) for names in zip(shown["higher"], shown["lower"], strict=True)}
+
+
+def _pair(both: pd.DataFrame) -> dict[str, Any]:
+    higher, lower = both.mean().sort_values(ascending=False, kind="stable").index
+    differences = both[higher] - both[lower]
+    row = {
+        "higher": higher,
+        "lower": lower,
+        "n": len(both),
+        "difference": differences.mean(),
+        "deviation": differences.std(),
+        "conclusion": "not tested: fewer than two common seeds",
+    }
+    if len(both) < 2:
+        return row
+    if np.ptp(differences) < ROUNDING:
+        return row | {"conclusion": "not tested: the same difference for every seed"}
+    test = ttest_rel(both[higher], both[lower])
+    low, high = test.confidence_interval(CONFIDENCE)
+    return row | {"difference_low": low, "difference_high": high, "p": test.pvalue}

@@ -1,0 +1,202 @@
+"""The conductor of a study: Optuna decides, Ray executes, the record remembers."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, final
+
+import ray
+
+from study import confirmation
+from study.proposals import Proposals
+from study.record import Record, Result, Trial
+from trainables.attempt import Outcome
+
+LONGEST_START_SECONDS = 10.0
+"""How long packs are kept from ending for one that starts; it may be waiting for resources."""
+Observer = Callable[[Result], None]
+
+
+@final
+class Conductor:
+    """Hands out packs of trials, hears of their progress, and publishes how they end.
+
+    Publishing comes first and telling Optuna second, so a trial whose result is published is never
+    run again, whenever the driver dies. A trial whose process died runs again, in a pack of its own
+    from then on: if it was to blame, it takes no other with it the next time.
+
+    Args:
+        record: of the study.
+        proposals: one per combination.
+        unfinished: trials that an earlier driver left, see :meth:`Proposals.resume`.
+        stop_list: handle of the actor that ends single trials of a pack.
+        observer: hears of every published result.
+        concurrent: packs at once.
+    """
+
+    def __init__(
+        self,
+        record: Record,
+        proposals: list[Proposals],
+        *,
+        unfinished: list[Trial],
+        stop_list: Any,
+        observer: Observer,
+        concurrent: int,
+    ) -> None:
+        self._config, self._record, self._observer = record.config, record, observer
+        self._concurrent = concurrent
+        self._proposals = {proposal.label: proposal for proposal in proposals}
+        self._stop_list = stop_list
+        self._waiting: dict[str, deque[Trial]] = {label: deque() for label in self._proposals}
+        for trial in unfinished:
+            self._waiting[trial.combination].append(trial)
+        self._unconfirmed = set(self._proposals)
+        self._confirmations: deque[Trial] = deque()
+        self._lost_before: deque[Trial] = deque()
+        self._losses: Counter[str] = Counter()
+        self._packs: dict[str, dict[str, Trial]] = {}
+        self.is_stopped = False
+        self.error: BaseException | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles what it is given, and a study is resumed from its record."""
+        return {}
+
+    @property
+    def running(self) -> int:
+        """Trials handed out and not finished."""
+        return sum(len(trials) for trials in self._packs.values())
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to hand out, now or later."""
+        left = self._packs or self._lost_before or self._unconfirmed or self._confirmations
+        return self.is_stopped or not left
+
+    def stop(self, error: BaseException | None = None) -> None:
+        """Ends the study before it is whole: running trials save their state, and no more begin.
+
+        Args:
+            error: to be raised once all have ended; None if what there is shall be reported.
+        """
+        if not self.is_stopped:
+            self.is_stopped, self.error = True, error
+
+    @contextmanager
+    def stopping_at_errors(self) -> Iterator[None]:
+        """Stops the study at an error, which Tune, whom we are called by, would wrap or swallow."""
+        try:
+            yield
+        except Exception as error:
+            self.stop(error)
+
+    def next_pack(self, pack: str) -> list[Trial]:
+        """Trials for a new pack; empty while only running trials can bring new work."""
+        self._plan_confirmations()
+        trials = _first(self._lost_before) or self._search_pack() or _first(self._confirmations)
+        if trials:
+            self._packs[pack] = {trial.key: trial for trial in trials}
+            ray.get(self._stop_list.expect.remote(pack, LONGEST_START_SECONDS))
+        return trials
+
+    def report(self, pack: str, members: dict[str, dict[str, float]]) -> None:
+        """Takes in one report of a pack: validations, and trials that have ended.
+
+        The pack waits for this before it steps again, so what is asked of the stop list here is
+        done in its very next step.
+        """
+        if self.is_stopped:
+            ray.get(self._stop_list.interrupt.remote())
+        stopped: dict[str, str] = {}
+        for key, member in members.items():
+            trial = self._packs[pack].get(key)
+            if trial is None:
+                continue
+            if member["is_finished"]:
+                self._finish(pack, trial)
+            elif self._is_pruned(trial, member):
+                stopped[key] = f"pruned after epoch {member['epoch']:.0f}"
+        if stopped:
+            ray.get(self._stop_list.stop.remote(stopped))
+
+    def end(self, pack: str) -> None:
+        """The pack's process is gone; what it did not finish is lost, unless we stopped it."""
+        # It may have died before it could say so itself.
+        ray.get(self._stop_list.started.remote(pack))
+        for trial in list(self._packs[pack].values()):
+            if not self.is_stopped:
+                self._finish(pack, trial)
+        del self._packs[pack]
+
+    def end_all(self) -> None:
+        """The processes of all packs are gone."""
+        for pack in list(self._packs):
+            self.end(pack)
+
+    def _search_pack(self) -> list[Trial]:
+        """Trials of the combination that is furthest behind."""
+        budget = self._config.budget.trials_per_combination
+        missing = {
+            label: len(self._waiting[label]) + budget - proposal.asked
+            for label, proposal in self._proposals.items()
+        }
+        label = max(missing, key=lambda name: missing[name])
+        # Towards the end packs shrink, so that all processes end at about the same time.
+        share = -(sum(missing.values()) // -self._concurrent)
+        size = min(self._config.budget.pack, missing[label], share)
+        return [self._next_trial(label) for _ in range(size)]
+
+    def _next_trial(self, label: str) -> Trial:
+        if self._waiting[label]:
+            return self._waiting[label].popleft()
+        trial = self._proposals[label].ask()
+        self._record.plan(trial)
+        return trial
+
+    def _plan_confirmations(self) -> None:
+        """Plans those of every combination whose search has ended."""
+        for label in sorted(self._unconfirmed):
+            proposal = self._proposals[label]
+            if proposal.running or proposal.asked < self._config.budget.trials_per_combination:
+                continue
+            self._unconfirmed.remove(label)
+            results = [r for r in self._record.results() if r.trial.combination == label]
+            done = {result.trial.key for result in results}
+            for trial in confirmation.plan(self._config, results):
+                if trial.key not in done:
+                    self._record.plan(trial)
+                    self._confirmations.append(trial)
+
+    def _is_pruned(self, trial: Trial, member: dict[str, float]) -> bool:
+        if trial.phase != "search":
+            return False
+        proposal = self._proposals[trial.combination]
+        return proposal.report(trial.key, int(member["epoch"]), member["quality"])
+
+    def _finish(self, pack: str, trial: Trial) -> None:
+        result = self._record.publish_finished(trial) or self._lost(trial)
+        if result:
+            if trial.phase == "search":
+                self._proposals[trial.combination].tell(result)
+            self._observer(result)
+        del self._packs[pack][trial.key]
+
+    def _lost(self, trial: Trial) -> Result | None:
+        """A trial whose process died: it runs again, or has failed after too many losses."""
+        self._losses[trial.key] += 1
+        losses = self._losses[trial.key]
+        if losses <= self._config.budget.retries:
+            # What cannot be written here could not be written there: a full disk is no one's fault.
+            self._record.plan(trial)
+            self._lost_before.append(trial)
+            return None
+        reason = "its process died" if losses == 1 else f"its process died, {losses} times"
+        now = time.time()
+        return self._record.publish(trial, 0, Outcome("failed", reason, {}, [], [], now, now))
+
+
+def _first(trials: deque[Trial]) -> list[Trial]:
+    """The first trial that waits, for a pack of its own; none if none does."""
+    return [trials.popleft()] if trials else []

@@ -1,0 +1,59 @@
+"""What tests of faults share: a copy of the platform, and the table of all faults at the end."""
+
+from dataclasses import asdict, replace
+
+import pytest
+
+from tests.faults.level import IS_EVERY
+
+PROPERTY = "fault"
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory):
+    """A copy of the platform, with a faulty component in it."""
+    from tests.faults.studies import copy_platform
+
+    return copy_platform(tmp_path_factory.mktemp("platform"))
+
+
+@pytest.fixture
+def study(platform, tmp_path):
+    """Writes a study file like that of all launches, with changed keys in its sections."""
+    from tests.faults.studies import FaultStudy
+
+    def write(name="hit", **changes):
+        return FaultStudy.write(platform, tmp_path / name, **changes)
+
+    return write
+
+
+@pytest.fixture
+def stock(record_property):
+    """Takes stock of a study, and puts the row into the table."""
+    from study.record import Record
+    from tests.faults.stock import take_stock
+
+    def take(of, fault, injected=1, uri=None):
+        row = take_stock(Record(of.folder), fault, injected, uri)
+        row = replace(row, seconds=sum(of.seconds))
+        record_property(PROPERTY, asdict(row))
+        return row
+
+    return take
+
+
+def pytest_terminal_summary(terminalreporter):
+    from tests.faults.table import lines
+
+    reports = [r for found in terminalreporter.stats.values() for r in found]
+    rows = [
+        value
+        for report in reports
+        for name, value in getattr(report, "user_properties", [])
+        if name == PROPERTY and getattr(report, "when", "") == "call"
+    ]
+    if IS_EVERY and rows:
+        terminalreporter.section("faults")
+        for line in lines(rows):
+            terminalreporter.write_line(line)
