@@ -1,6 +1,7 @@
 """Whether combinations keep their ranks from one data set to the next."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -60,13 +61,11 @@ def across_studies(qualities: pd.DataFrame) -> AcrossStudies:
     Args:
         qualities: as from ``confirmed_qualities``, without an ``obstacle``.
     """
-    count, names = len(qualities), list(qualities.columns)
-    k = len(names)
+    names = list(qualities.columns)
     ranks = mean_ranks(qualities)
     is_tied = (qualities.nunique(axis="columns") == 1).all()
     p = 1.0 if is_tied else float(friedmanchisquare(*(qualities[name] for name in names)).pvalue)
-    quantile = studentized_range.ppf(1 - LEVEL, k, np.inf) / np.sqrt(2)
-    distance = float(quantile * np.sqrt(k * (k + 1) / (6 * count)))
+    distance = critical_difference(len(names), len(qualities))
 
     def differ(first: str, second: str) -> bool:
         return p < LEVEL and abs(ranks[first] - ranks[second]) > distance
@@ -74,3 +73,14 @@ def across_studies(qualities: pd.DataFrame) -> AcrossStudies:
     return AcrossStudies(
         tuple(qualities.index), ranks, p, distance, runs(list(ranks.index), differ)
     )
+
+
+@cache
+def critical_difference(combinations: int, studies: int) -> float:
+    """Nemenyi's distance of mean ranks at 5%: ``q sqrt(k (k + 1) / (6 n))``, Demšar (2006).
+
+    ``q`` is the quantile of the studentised range of ``k`` combinations, divided by the root of 2;
+    ``n`` are the studies.
+    """
+    quantile = studentized_range.ppf(1 - LEVEL, combinations, np.inf) / np.sqrt(2)
+    return float(quantile * np.sqrt(combinations * (combinations + 1) / (6 * studies)))

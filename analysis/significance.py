@@ -1,11 +1,8 @@
 """Which combinations differ on test data by more than seeds do: paired tests of every pair."""
 
-from itertools import combinations
-from typing import Any
-
 import numpy as np
 import pandas as pd
-from scipy.stats import ttest_rel
+from scipy.stats import ttest_1samp
 from statsmodels.stats.multitest import multipletests
 
 from analysis.intervals import LEVEL as CONFIDENCE
@@ -15,18 +12,10 @@ from analysis.seeds_needed import LEVEL
 from analysis.tables import StudyTables
 
 ROUNDING = 1e-12
-COLUMNS = {
-    "higher": str,
-    "lower": str,
-    "n": int,
-    "difference": float,
-    "difference_low": float,
-    "difference_high": float,
-    "deviation": float,
-    "p": float,
-    "corrected_p": float,
-    "conclusion": str,
-}
+TOO_FEW = "not tested: fewer than two common seeds"
+NO_SPREAD = "not tested: the same difference for every seed"
+NOT_SHOWN = "no difference shown"
+SHOWN = "different"
 
 
 def repeated_qualities(tables: StudyTables) -> pd.DataFrame:
@@ -62,8 +51,8 @@ def obstacle(qualities: pd.DataFrame) -> str:
     known = qualities.notna().to_numpy(int)
     if np.triu(known.T @ known, 1).max() < 2:
         return (
-            "No two combinations are confirmed on the same two seeds yet, and one seed cannot tell "
-            "a difference from chance: protocol.confirmation.seeds says how many there are."
+            "No two combinations are confirmed on the same two seeds yet; "
+            "protocol.confirmation.seeds says how many they get."
         )
     return ""
 
@@ -91,40 +80,47 @@ def pairs(qualities: pd.DataFrame) -> pd.DataFrame:
         ``conclusion``, in words. What needs two common repeats is missing below that; differences
         that are equal in every repeat have no ``p``.
     """
-    rows = [
-        _pair(qualities[[first, second]].dropna())
-        for first, second in combinations(qualities.columns, 2)
-    ]
-    found = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    found, differences = _differences(qualities)
+    spread = differences.max() - differences.min()
+    tested = found.index[(found["n"] > 1) & (spread > ROUNDING)]
+    if len(tested):
+        test = ttest_1samp(differences[tested], 0.0, nan_policy="omit")
+        interval = test.confidence_interval(CONFIDENCE)
+        found.loc[tested, "difference_low"] = interval.low
+        found.loc[tested, "difference_high"] = interval.high
+        found.loc[tested, "p"] = test.pvalue
     # A pair that cannot be tested stays in the family, as one that shows nothing.
     corrected = multipletests(found["p"].fillna(1.0), method="holm")[1]
-    found["corrected_p"] = np.where(found["p"].isna(), np.nan, corrected)
-    found.loc[found["p"].notna(), "conclusion"] = "no difference shown"
-    found.loc[found["corrected_p"] < LEVEL, "conclusion"] = "different"
+    found.loc[tested, "corrected_p"] = corrected[tested]
+    found.loc[tested, "conclusion"] = np.where(corrected[tested] < LEVEL, SHOWN, NOT_SHOWN)
     return found
 
 
 def are_different(found: pd.DataFrame) -> set[frozenset[str]]:
     """The pairs of combinations that are shown to differ, from the table of ``pairs``."""
-    shown = found[found["conclusion"] == "different"]
+    shown = found[found["conclusion"] == SHOWN]
     return {frozenset(names) for names in zip(shown["higher"], shown["lower"], strict=True)}
 
 
-def _pair(both: pd.DataFrame) -> dict[str, Any]:
-    higher, lower = both.mean().sort_values(ascending=False, kind="stable").index
-    differences = both[higher] - both[lower]
-    row = {
-        "higher": higher,
-        "lower": lower,
-        "n": len(both),
-        "difference": differences.mean(),
-        "deviation": differences.std(),
-        "conclusion": "not tested: fewer than two common seeds",
-    }
-    if len(both) < 2:
-        return row
-    if np.ptp(differences) < ROUNDING:
-        return row | {"conclusion": "not tested: the same difference for every seed"}
-    test = ttest_rel(both[higher], both[lower])
-    low, high = test.confidence_interval(CONFIDENCE)
-    return row | {"difference_low": low, "difference_high": high, "p": test.pvalue}
+def _differences(qualities: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A row for every pair without its test, and its differences as a column of that number."""
+    values, names = qualities.to_numpy(float), qualities.columns.to_numpy()
+    first, second = np.triu_indices(len(names), 1)
+    differences = pd.DataFrame(values[:, first] - values[:, second])
+    is_lower = differences.mean() < 0
+    differences *= np.where(is_lower, -1, 1)
+    found = pd.DataFrame(
+        {
+            "higher": names[np.where(is_lower, second, first)],
+            "lower": names[np.where(is_lower, first, second)],
+            "n": differences.count(),
+            "difference": differences.mean(),
+            "difference_low": np.nan,
+            "difference_high": np.nan,
+            "deviation": differences.std(),
+            "p": np.nan,
+            "corrected_p": np.nan,
+            "conclusion": np.where(differences.count() > 1, NO_SPREAD, TOO_FEW),
+        }
+    )
+    return found, differences

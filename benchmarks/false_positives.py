@@ -84,9 +84,8 @@ def _recommended_after(random: np.random.Generator, seen: int) -> int:
 
 
 def _told_apart(random: np.random.Generator, arms: int, studies: int) -> bool:
-    return across_studies(_qualities(random, arms, studies)).together != [
-        tuple(across_studies(_qualities(random, arms, studies)).mean_ranks.index)
-    ]
+    found = across_studies(_qualities(random, arms, studies))
+    return found.together != [tuple(found.mean_ranks.index)]
 
 
 if __name__ == "__main__":

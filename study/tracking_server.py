@@ -28,7 +28,13 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
-LOGGERS = {"alembic": logging.WARNING, "mlflow": logging.WARNING, "urllib3": logging.ERROR}
+LOGGERS = {
+    "alembic": logging.WARNING,
+    "mlflow": logging.WARNING,
+    # It shows the traceback of every error of a database, which it raises besides.
+    "mlflow.store.db.utils": logging.CRITICAL,
+    "urllib3": logging.ERROR,
+}
 CONNECT_SECONDS = 5
 
 

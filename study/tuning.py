@@ -95,7 +95,9 @@ class Engine:
                 ),
                 run_config=tune.RunConfig(
                     name="packs",
+                    # Nothing is kept there; other nodes do not even see it.
                     storage_path=folder,
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                     callbacks=[_Steps(self._on_step)],
                     verbose=0,
                 ),

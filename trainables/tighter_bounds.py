@@ -67,8 +67,8 @@ class TighterBounds(BoundedPairs):
 
     The anchors of ``t1_double_prime``, ``t2`` and ``t3`` are the members of one group; both groups
     give a valid bound, and these are the smaller ones. ``t4 <= t3 <= t2 <= t1_double_prime <=
-    t1_prime <= t1``; ``t6`` and ``t7`` have no place in that order. ``t6`` and ``t7`` need an inner
-    product, the others hold in any norm.
+    t1_prime <= t1``; ``t6 <= t4``; ``t7`` has no place in that order. ``t6`` and ``t7`` need an
+    inner product, the others hold in any norm.
     """
 
     first: Int[Tensor, " pairs"]

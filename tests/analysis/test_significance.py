@@ -124,7 +124,7 @@ def simulated(random, arms, seeds, shared=0.0, deviation=0.005):
 
 
 @pytest.mark.usefixtures("without_collections")
-@pytest.mark.parametrize(("arms", "studies", "least"), [(2, 1000, 0.035), (4, 200, 0.0)])
+@pytest.mark.parametrize(("arms", "studies", "least"), [(2, 400, 0.035), (4, 100, 0.0)])
 def test_studies_of_identical_arms_show_a_difference_in_five_percent(arms, studies, least):
     random = np.random.default_rng(0)
     samples = [simulated(random, arms, 5, shared=0.01) for _ in range(studies)]
@@ -137,6 +137,6 @@ def test_a_point_of_difference_is_found_at_the_seeds_recommended():
     random = np.random.default_rng(0)
     # Paired differences of deviation 0.005.
     seeds, deviation = seeds_needed(0.01, 0.005, 1), 0.005 / 2**0.5
-    found = [pairs(simulated(random, 2, seeds, 0.01, deviation) + [0.01, 0.0]) for _ in range(200)]
+    found = [pairs(simulated(random, 2, seeds, 0.01, deviation) + [0.01, 0.0]) for _ in range(100)]
     shown = [row.loc[0, ["conclusion", "higher"]].tolist() == ["different", "a"] for row in found]
     assert np.mean(shown) >= 0.8
