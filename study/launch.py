@@ -1,9 +1,6 @@
 """Launches a study, or continues it: search and confirmation on a Ray cluster."""
 
-import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +10,7 @@ from study import cluster, cluster_nodes, database
 from study.check import Study
 from study.conductor import Conductor
 from study.errors import RecordError
+from study.interruption import Interruption
 from study.lease import Lease
 from study.manifest import changes, manifest
 from study.overruns import Overruns
@@ -46,7 +44,11 @@ def launch(study: Study, root: Place, address: str | None, console: Console) -> 
     database.knock(study.config.storage.database)
     folder, wanted = root / study.config.name, manifest(study)
     record = open_record(folder, wanted)
-    with database.answering(record.config.storage.database), Lease(record) as lease:
+    with (
+        Interruption(console) as interruption,
+        database.answering(record.config.storage.database),
+        Lease(record) as lease,
+    ):
         # Once more: until now another driver may have extended it.
         record = open_record(folder, wanted).extend(wanted)
         record.guard = lease.require
@@ -59,7 +61,7 @@ def launch(study: Study, root: Place, address: str | None, console: Console) -> 
             if not is_whole(record, record.results()):
                 with cluster.connected(address):
                     cluster_nodes.refuse_unless_ready(record.folder)
-                    _run(study, record, proposals, unfinished, tracker, console)
+                    _run(study, record, proposals, unfinished, tracker, interruption)
                     # It catches up while the cluster shuts down.
                     tracker.end()
     return record
@@ -88,7 +90,7 @@ def _run(
     proposals: list[Proposals],
     unfinished: list[Trial],
     tracker: Tracker,
-    console: Console,
+    interruption: Interruption,
 ) -> None:
     budget = study.config.budget
     concurrent = cluster.concurrent_packs(budget)
@@ -109,8 +111,8 @@ def _run(
         observer=observe,
         concurrent=concurrent,
     )
-    overruns = Overruns(budget)
-    with Progress(tally, console) as progress, _interruptible(conductor, console):
+    overruns, console = Overruns(budget), interruption.console
+    with Progress(tally, console) as progress:
 
         def on_step() -> None:
             tally.running = conductor.running
@@ -118,26 +120,8 @@ def _run(
             overruns.stop(conductor, tally, console)
 
         shared = {"stop_list": name, "folder": str(record.trials_folder.absolute())}
+        interruption.conductor = conductor
         Engine(study, conductor, shared, concurrent, on_step).run()
+        interruption.conductor = None
     if conductor.error:
         raise conductor.error
-
-
-@contextmanager
-def _interruptible(conductor: Conductor, console: Console) -> Iterator[None]:
-    """Ctrl-C and SIGTERM let running trials save themselves; a second signal stops at once."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        if conductor.is_stopped:
-            raise KeyboardInterrupt
-        console.print("stopping: running trials save their state; press again to stop at once")
-        conductor.stop(KeyboardInterrupt())
-
-    before: dict[int, Any] = {
-        number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from analysis import report
-from tests.analysis.studies import tables_of, trial, unfinished
+from tests.analysis.studies import confirmed, tables_of, trial, unfinished
 
 MARKUP = '<script>alert("&")</script>'
 
@@ -73,6 +73,20 @@ def test_the_summary_is_in_words(study, page):
 def test_every_combination_is_on_the_leaderboard(study, page):
     leaderboard = page.text.partition("Leaderboard")[2].partition("Confirmations")[0]
     assert all(name in leaderboard for name in study.trials["combination"])
+
+
+def test_every_pair_of_confirmed_combinations_is_tested(study, page):
+    significance = page.text.partition("Significance")[2].partition("Figures")[0]
+    names = set(study.trials["combination"])
+    assert all(significance.count(name) == len(names) - 1 for name in names)
+    assert significance.count("no difference shown") > 0
+
+
+def test_a_study_without_repeats_says_why_no_pair_is_tested(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "FIGURES", report.FIGURES[-1:])
+    tables = confirmed({"a+b+c": [0.5], "d+e+f": [0.6]})
+    page = Page(report.write(tables, tmp_path).read_text(encoding="utf-8"))
+    assert "No two combinations are confirmed on the same two seeds yet" in page.text
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import gc
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import t
+from scipy.stats import binomtest, t
 
 from analysis.seeds_needed import seeds_needed
 from analysis.significance import are_different, obstacle, pairs, repeated_qualities
@@ -124,12 +124,13 @@ def simulated(random, arms, seeds, shared=0.0, deviation=0.005):
 
 
 @pytest.mark.usefixtures("without_collections")
-@pytest.mark.parametrize(("arms", "studies", "least"), [(2, 400, 0.035), (4, 100, 0.0)])
-def test_studies_of_identical_arms_show_a_difference_in_five_percent(arms, studies, least):
+@pytest.mark.parametrize(("arms", "studies"), [(2, 400), (4, 100)])
+def test_studies_of_identical_arms_show_a_difference_in_five_percent(arms, studies):
     random = np.random.default_rng(0)
     samples = [simulated(random, arms, 5, shared=0.01) for _ in range(studies)]
-    # Holm's correction promises at most 5% of all studies, and of a single pair just that.
-    assert least <= np.mean([bool(are_different(pairs(sample))) for sample in samples]) <= 0.065
+    shown = sum(bool(are_different(pairs(sample))) for sample in samples)
+    # Without correction four arms would show one in a fifth of the studies.
+    assert binomtest(shown, studies, 0.05).pvalue > 0.01
 
 
 @pytest.mark.usefixtures("without_collections")

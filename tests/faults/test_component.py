@@ -76,7 +76,7 @@ def check_only_the_faulty_failed(of, ended, row) -> None:
 def test_faults_of_some_trials_harm_no_other(study, stock):
     of = hit(study, "raise", "nan", "die", "hang")
     ended = of.launch()
-    assert sorted(expected(of).values()) == ["die", "hang", *["none"] * 4, "nan", "raise"]
+    assert sorted(expected(of).values()) == ["die", "hang", "nan", *["none"] * 4, "raise"]
     check_only_the_faulty_failed(of, ended, stock(of, "component: several", injected(of)))
 
 
