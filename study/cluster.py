@@ -15,6 +15,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")  # the record has the reason
 os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
 # The searcher knows how many packs may run; Ray would let processes start one after the other.
 os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "1000000")
@@ -27,11 +28,13 @@ os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")
 os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 import ray
+from ray._raylet import Config
 
 from study import cluster_access, head_watch
 from study.config import BudgetSection
 from study.errors import ConfigError
 
+Config.initialize("")  # where Ray was imported before, it has not seen the settings above
 CONNECT_SECONDS = 5
 GIB = 1 << 30
 

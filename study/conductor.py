@@ -56,6 +56,7 @@ class Conductor:
         self._confirmations: deque[Trial] = deque()
         self._lost_before: deque[Trial] = deque()
         self._losses: Counter[str] = Counter()
+        self._errors: dict[str, str] = {}
         self._packs: dict[str, dict[str, Trial]] = {}
         self.is_stopped = False
         self.error: BaseException | None = None
@@ -121,6 +122,10 @@ class Conductor:
         if stopped:
             ray.get(self._stop_list.stop.remote(stopped))
 
+    def blame(self, pack: str, error: str) -> None:
+        """Notes the error that ends a pack's process; without one it simply died."""
+        self._errors[pack] = error
+
     def end(self, pack: str) -> None:
         """The pack's process is gone; what it did not finish is lost, unless we stopped it."""
         # It may have died before it could say so itself.
@@ -129,6 +134,7 @@ class Conductor:
             if not self.is_stopped:
                 self._finish(pack, trial)
         del self._packs[pack]
+        self._errors.pop(pack, None)
 
     def end_all(self) -> None:
         """The processes of all packs are gone."""
@@ -176,14 +182,14 @@ class Conductor:
         return proposal.report(trial.key, int(member["epoch"]), member["quality"])
 
     def _finish(self, pack: str, trial: Trial) -> None:
-        result = self._record.publish_finished(trial) or self._lost(trial)
+        result = self._record.publish_finished(trial) or self._lost(pack, trial)
         if result:
             if trial.phase == "search":
                 self._proposals[trial.combination].tell(result)
             self._observer(result)
         del self._packs[pack][trial.key]
 
-    def _lost(self, trial: Trial) -> Result | None:
+    def _lost(self, pack: str, trial: Trial) -> Result | None:
         """A trial whose process died: it runs again, or has failed after too many losses."""
         self._losses[trial.key] += 1
         losses = self._losses[trial.key]
@@ -192,8 +198,9 @@ class Conductor:
             self._record.plan(trial)
             self._lost_before.append(trial)
             return None
-        reason = "its process died" if losses == 1 else f"its process died, {losses} times"
-        now = time.time()
+        error, now = self._errors.get(pack), time.time()
+        reason = f"its process ended with {error}" if error else "its process died"
+        reason += f", {losses} times" if losses > 1 else ""
         return self._record.publish(trial, 0, Outcome("failed", reason, {}, [], [], now, now))
 
 

@@ -1,7 +1,9 @@
 """The conductor's two faces towards Ray Tune: a searcher and a scheduler of packs."""
 
+import re
 from collections import defaultdict
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, final
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -70,6 +72,13 @@ class PackScheduler(FIFOScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         self._report(trial, result)
         return str(TrialScheduler.CONTINUE)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """Keeps the error of a pack that raised; one whose process died leaves none."""
+        path = Path(trial.error_file or "")
+        last = path.read_text().strip().splitlines()[-1:] if path.is_file() else []
+        if last and re.match(r"[\w.]+(Error|Exception): ", last[0]):
+            self._conductor.blame(trial.trial_id, last[0])
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         self._report(trial, result)

@@ -224,6 +224,15 @@ def test_lost_trials_run_again_at_once_and_each_in_a_pack_of_its_own(driver):
     assert study.told() == [TrialState.FAIL, TrialState.COMPLETE]
 
 
+def test_the_error_that_ended_a_process_is_the_reason_of_its_trials(driver):
+    study = driver(*ONE_EACH, "budget.retries: 0")
+    (trial,) = study.conductor.next_pack("pack")
+    study.conductor.blame("pack", "OSError: no route to the disk")
+    study.conductor.end("pack")
+    outcome = study.record.result(trial.key).outcome
+    assert outcome.reason == "its process ended with OSError: no route to the disk"
+
+
 def test_a_study_is_not_finished_while_a_lost_trial_waits(driver):
     study = driver(*ONE_EACH, "protocol.confirmation: {top: 0}")
     (trial,) = study.conductor.next_pack("first")
@@ -396,6 +405,16 @@ def test_every_epoch_of_every_trial_of_a_pack_reaches_optuna_through_tune(driver
         *before, last = [h["metrics"]["val/map_at_r.size2"] for h in outcome.history]
         assert frozen.intermediate_values == dict(enumerate(before, 1))
         assert frozen.value == last
+
+
+def test_a_process_that_raises_is_told_by_tune_with_its_error(driver, stop_list):
+    actor, name = stop_list
+    study = driver(*ONE_EACH, "budget.retries: 0", stop_list=actor)
+    shared = {"stop_list": name, "folder": "/dev/null/there"}
+    Engine(study.study, study.conductor, shared, 1, on_step=lambda: None).run()
+    (result,) = study.record.results()
+    assert result.outcome.state == "failed"
+    assert result.outcome.reason.startswith("its process ended with NotADirectoryError: ")
 
 
 def test_everything_that_tune_pickles_is_harmless(driver):
