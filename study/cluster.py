@@ -28,13 +28,12 @@ os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")
 os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 import ray
-from ray._raylet import Config
 
 from study import cluster_access, head_watch
 from study.config import BudgetSection
 from study.errors import ConfigError
 
-Config.initialize("")  # where Ray was imported before, it has not seen the settings above
+cluster_access.read_settings()
 CONNECT_SECONDS = 5
 GIB = 1 << 30
 

@@ -55,7 +55,7 @@ def refuse_unless_closed(address: str, place: str) -> None:
     """
     if _answer(address, {}) is grpc.StatusCode.OK:
         raise ConfigError(place, [OPEN])
-    _raylet.Config.initialize("")  # Ray may have been imported before the mode was set
+    read_settings()
     problem = _client_problem(address)
     if problem:
         raise ConfigError(place, [f"{problem}; {WHAT_A_CLIENT_NEEDS}"])
@@ -69,6 +69,11 @@ def is_alive(address: str) -> bool:
         return False
 
 
+def read_settings() -> None:
+    """Has Ray read its settings again: it may have been imported before they were made."""
+    _raylet.Config.initialize("")
+
+
 def keep_token_private() -> None:
     """Makes the token of clusters on this machine, where there is none, and hides it from others.
 
@@ -76,7 +81,7 @@ def keep_token_private() -> None:
     else has to join.
     """
     os.environ["RAY_AUTH_MODE"] = "token"
-    _raylet.Config.initialize("")
+    read_settings()
     try:
         is_known = _raylet.AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True)
     except AuthenticationError:

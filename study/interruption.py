@@ -29,8 +29,14 @@ class Interruption:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._interrupt) for number in SIGNALS}
+        self._before = {number: signal.getsignal(number) for number in SIGNALS}
+        self.listen()
         return self
+
+    def listen(self) -> None:
+        """Takes the signals, also from Ray, which takes SIGTERM for itself where it starts."""
+        for number in SIGNALS:
+            signal.signal(number, self._interrupt)
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():

@@ -60,6 +60,7 @@ def launch(study: Study, root: Place, address: str | None, console: Console) -> 
         with Tracker(record) as tracker:
             if not is_whole(record, record.results()):
                 with cluster.connected(address):
+                    interruption.listen()
                     cluster_nodes.refuse_unless_ready(record.folder)
                     _run(study, record, proposals, unfinished, tracker, interruption)
                     # It catches up while the cluster shuts down.

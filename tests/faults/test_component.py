@@ -18,7 +18,7 @@ DRAWS_TWO, DRAWS_EACH = 6, 23
 REASONS = {
     "raise": r"RuntimeError: a fault of the component",
     "nan": r"the loss became nan in epoch 1|embeddings are not finite after epoch 1",
-    "exit": r"its process died.*2 times",
+    "exit": r"its process (died|ended with .*), 2 times",
     "die": r"its process died.*2 times",
     "hang": r"time limit.* 0\.5 min.*",
     "hold": r"time limit.* 0\.5 min.*|its process died.*2 times",

@@ -44,6 +44,14 @@ def test_while_trials_run_the_first_signal_stops_them_and_the_second_the_launch(
             os.kill(os.getpid(), number)
 
 
+def test_signals_that_another_took_meanwhile_are_taken_back():
+    with Interruption(Console(file=StringIO())) as interruption:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        interruption.listen()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
 def test_afterwards_signals_do_what_they_did():
     before = [signal.getsignal(number) for number in SIGNALS]
     with Interruption(Console(file=StringIO())):
