@@ -70,6 +70,7 @@ def check_as_if_never_away(of, port: int, elsewhere) -> None:
     assert len(written) > 1
 
 
+@every
 def test_a_server_that_restarts_in_the_middle_misses_nothing(study, stock, tmp_path):
     port = free_port()
     of = study(tracking={"uri": f"http://127.0.0.1:{port}"})
