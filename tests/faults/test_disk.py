@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from tests.faults.level import every
 from tests.faults.studies import ended, until
 
 pytestmark = pytest.mark.ray
@@ -34,6 +35,7 @@ def fill(folder) -> None:
             return
 
 
+@every
 def test_a_full_disk_stops_a_study_until_there_is_room_again(study, stock, small_disk):
     of = study()
     with of.launching() as process:

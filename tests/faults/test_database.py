@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 
 from study.record import Record
 from study.storage import open_storage, study_name
+from tests.faults.level import every
 from tests.study import launches, postgres
 from tests.study.launches import STUDY, published, run, started, stop_after, write_study
 
@@ -59,6 +60,7 @@ def in_mlflow(record: Record) -> dict[str, str]:
     return {tag["study.key"]: tag["state"] for tag in tags if "state" in tag}
 
 
+@every
 def test_a_study_in_postgres_survives_its_driver_and_its_database(tmp_path, server):
     address = server.database()
     text = STUDY.replace("trials_per_combination: 8", "trials_per_combination: 4")
