@@ -11,7 +11,7 @@ from tests.faults.studies import ended, until
 
 pytestmark = pytest.mark.ray
 CHANCE = 20230602
-KILLS = 10 if IS_EVERY else 3
+KILLS = 10 if IS_EVERY else 1
 
 
 def kill(of, process, kills: int) -> None:

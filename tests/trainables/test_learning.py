@@ -136,5 +136,6 @@ ENCODED = [
 def test_of_any_length_all_but_the_shift_that_distances_do_not_see_learns(combination):
     *others, shift = gradients(member_of(combination, unit_length=False)).items()
     assert shift[0].endswith("bias")
-    assert shift[1] < LEAST
+    # A shift that learned would have a share like the others', thousands of times more.
+    assert shift[1] < 10 * LEAST
     assert [name for name, share in others if not share > LEAST] == []
