@@ -58,6 +58,11 @@ def database_problems(uri: str | None) -> list[str]:
     return []
 
 
+def tells_password(parts: SplitResult) -> bool:
+    """Whether an address holds a password: before its host, or among what it asks for."""
+    return parts.password is not None or bool(_SECRET.search(unquote(parts.query)))
+
+
 def without_secrets(text: str) -> str:
     """A text in which no address tells a user's name or password."""
     return re.sub(r"//[^/\s]*@", "//", text)
@@ -83,17 +88,13 @@ def _problems(
         # What stands before an @ may be a password, and may have been taken for anything.
         details = "" if "@" in uri else f", {error}, got {told}"
         return [f"{key}: malformed{details}; {remedy}"]
-    if _has_secret(parts):
+    if tells_password(parts):
         return [f"{key}: holds a password, which would be written down; {_instead(parts.scheme)}"]
     scheme = parts.scheme.split("+")[0]
     if scheme == "sqlite":
         is_file = uri.startswith(f"{parts.scheme}:///") and parts.path not in ("/", "/:memory:")
         return [] if is_file and scheme in schemes else [f"{key}: {wrong}, got {told}; {remedy}"]
     return [] if has_host and scheme in schemes else [f"{key}: {wrong}, got {told}; {remedy}"]
-
-
-def _has_secret(parts: SplitResult) -> bool:
-    return parts.password is not None or bool(_SECRET.search(unquote(parts.query)))
 
 
 def _instead(scheme: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import final
 from urllib.parse import urlsplit
 
+from study.addresses import tells_password
 from study.errors import ConfigError, RecordError
 from study.ui_access import Access
 from trainables.places import Place
@@ -83,7 +84,7 @@ def _access(service: Service) -> Access | None:
             "--host: others could read and change every study; give --password-file, or listen at "
             "127.0.0.1 and use an ssh tunnel"
         )
-    if service.database and _tells_password(service.database):
+    if service.database and tells_password(urlsplit(service.database)):
         problems.append(
             "--database: every user of this machine could see the password in it; "
             "put it into ~/.pgpass or the file that PGPASSFILE names"
@@ -100,11 +101,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _tells_password(database: str) -> bool:
-    parts = urlsplit(database)
-    return parts.password is not None or "password" in parts.query
 
 
 def _database(service: Service) -> str:
