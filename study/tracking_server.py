@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from study.addresses import SERVERS, tracking_problems
 from study.command import command
+from study.database import engine
 from study.errors import RecordError, TrackingError
 from study.lease import Lease
 from study.record import Record
@@ -35,7 +36,6 @@ LOGGERS = {
     "mlflow.store.db.utils": logging.CRITICAL,
     "urllib3": logging.ERROR,
 }
-CONNECT_SECONDS = 5
 
 
 def address(record: Record, uri: str | None) -> str:
@@ -120,14 +120,10 @@ def knock(uri: str) -> None:
         SQLAlchemyError: if it does not answer.
         ImportError: if its driver is not installed.
     """
-    if uri.split(":")[0] in SERVERS:
-        return
-    from sqlalchemy import create_engine
-    from sqlalchemy.pool import NullPool
-
-    knows_timeout = uri.startswith(("postgresql", "mysql"))
-    arguments = {"connect_timeout": CONNECT_SECONDS} if knows_timeout else {}
-    create_engine(uri, poolclass=NullPool, connect_args=arguments).connect().close()
+    if uri.split(":")[0] not in SERVERS:
+        way = engine(uri)
+        way.connect().close()
+        way.dispose()
 
 
 def catch_up(folder: Place) -> str:

@@ -30,11 +30,6 @@ def place(text: str) -> Place:
     return UPath(text, use_listings_cache=False) if "://" in text else Path(text)
 
 
-def is_local(folder: Place) -> bool:
-    """Whether a place is a path of this machine."""
-    return isinstance(folder, Path)
-
-
 def make(folder: Place) -> None:
     """Makes a folder and all above it; an object store has none to make."""
     if isinstance(folder, Path):
@@ -142,7 +137,7 @@ def stand_in(file: Place, path: Path) -> None:
     if isinstance(file, Path):
         path.symlink_to(file.absolute())
     else:
-        file.fs.get_file(file.path, str(path))
+        copy(file, path)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -73,8 +74,9 @@ def test_an_error_within_the_time_stays_what_it_is():
 
 
 def test_without_a_limit_nothing_is_watched():
+    before = threading.active_count()
     with ending_after(None, lambda: None):
-        pass
+        assert threading.active_count() == before
 
 
 def test_memory_beyond_the_cap_is_an_error_and_the_process_goes_on():
