@@ -40,6 +40,8 @@ def cluster():
             yield Path(temporary), ray.cluster_resources()
         assert not list(Path(temporary).glob("ray-*"))
         shutil.rmtree(temporary, ignore_errors=True)
+    # The token of that home must not be shown to the clusters of other tests.
+    AuthenticationTokenLoader.instance().reset_cache()
     assert not ray.is_initialized()
 
 
