@@ -8,6 +8,7 @@ from analysis.metric_names import BOUNDS
 from analysis.tables import StudyTables
 
 QUANTITIES = ["distance", "value", "gap", "relative_gap", "tightness"]
+PHASES = ["search", "confirmation"]
 TOLERANCE = 1e-9
 """Rounding that a bound may be missed by, in units of the scale."""
 
@@ -20,9 +21,9 @@ def best_pairs(tables: StudyTables) -> pd.DataFrame:
         best combination first.
     """
     columns = ["combination", "number"]
-    runs = best_trials(tables)[columns].merge(
-        tables.trials[tables.trials["state"] == "complete"], on=columns
-    )
+    trials = tables.trials
+    trained = (trials["state"] == "complete") & trials["phase"].isin(PHASES)
+    runs = best_trials(tables)[columns].merge(trials[trained], on=columns)
     return runs[["combination", "phase", "key"]].merge(tables.bounds, on="key")
 
 
@@ -74,7 +75,7 @@ def bound_gap(tables: StudyTables) -> pd.DataFrame:
 def _ordered(rows: pd.DataFrame, combinations: list[str]) -> pd.DataFrame:
     order = {
         "combination": combinations,
-        "phase": ["search", "confirmation"],
+        "phase": PHASES,
         "bound": list(BOUNDS),
     }
     places = {column: rows[column].map(values.index) for column, values in order.items()}

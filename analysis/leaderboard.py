@@ -3,7 +3,7 @@
 import pandas as pd
 
 from analysis.intervals import mean_intervals
-from analysis.metric_names import beside, bound_of, on_test
+from analysis.metric_names import beside, bound_of, in_phase
 from analysis.tables import StudyTables
 
 STATES = ["complete", "pruned", "failed", "running"]
@@ -44,7 +44,7 @@ def confirmations(tables: StudyTables) -> pd.DataFrame:
     """
     trials = tables.trials
     confirmed = trials[(trials["phase"] == "confirmation") & (trials["state"] == "complete")]
-    quality = confirmed["key"].map(metric(tables, on_test(tables.quality_name)))
+    quality = confirmed["key"].map(metric(tables, in_phase(tables.quality_name, "test")))
     measured = confirmed.assign(test_quality=quality.astype(float)).dropna(subset="test_quality")
     means = mean_intervals(measured, ["combination", "number"], ["test_quality"])
     return means.sort_values("test_quality", ascending=False, ignore_index=True)

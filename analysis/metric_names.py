@@ -42,10 +42,10 @@ def size_of(name: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def on_test(name: str) -> str:
-    """The metric of a confirmation that answers to a validation metric: ``test/map_at_r.size5``."""
+def in_phase(name: str, phase: str) -> str:
+    """The same quantity read otherwise, as ``test/map_at_r.size5`` for ``val/map_at_r.size5``."""
     _, _, rest = name.partition("/")
-    return f"test/{rest}"
+    return f"{phase}/{rest}"
 
 
 def in_words(name: str) -> str:

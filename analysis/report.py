@@ -28,6 +28,7 @@ from analysis.seeds_needed import MOST, STATED, recommended
 from analysis.significance import obstacle, pairs, repeated_qualities
 from analysis.summary import reasons, summary
 from analysis.tables import StudyTables
+from analysis.training_gain import raw_quality, training_gain
 
 FIGURES = (
     combinations,
@@ -122,6 +123,8 @@ def _page(tables: StudyTables, pictures: list[Picture]) -> str:
         summary=summary(tables),
         board=_rows(leaderboard(tables)),
         confirmations=_rows(confirmations(tables)),
+        baselines=_rows(training_gain(tables)),
+        raw_quality=raw_quality(tables),
         untested=untested,
         pairs=[] if untested else _rows(recommended(pairs(qualities))),
         stated=STATED,

@@ -7,7 +7,7 @@ from statsmodels.stats.multitest import multipletests
 
 from analysis.intervals import LEVEL as CONFIDENCE
 from analysis.leaderboard import best_trials, metric
-from analysis.metric_names import on_test
+from analysis.metric_names import in_phase
 from analysis.seeds_needed import LEVEL
 from analysis.tables import StudyTables
 
@@ -31,7 +31,9 @@ def repeated_qualities(tables: StudyTables) -> pd.DataFrame:
     confirmed = trials[(trials["phase"] == "confirmation") & (trials["state"] == "complete")]
     rows = confirmed.merge(best_trials(tables)[["combination", "number"]])
     rows["repeat"] = rows["key"].str.extract(r"-confirm-(\d+)$", expand=False).astype(int)
-    rows["quality"] = rows["key"].map(metric(tables, on_test(tables.quality_name))).astype(float)
+    rows["quality"] = (
+        rows["key"].map(metric(tables, in_phase(tables.quality_name, "test"))).astype(float)
+    )
     rows = rows.dropna(subset="quality")
     found = rows.pivot(index="repeat", columns="combination", values="quality")
     order = found.mean().sort_values(ascending=False, kind="stable").index
@@ -60,14 +62,11 @@ def obstacle(qualities: pd.DataFrame) -> str:
 def pairs(qualities: pd.DataFrame) -> pd.DataFrame:
     """Paired t-tests of all pairs of combinations, corrected together as Holm (1979) does.
 
-    A pair is made of equal repeats. Test points and their division into groups are those of the
-    study and no source of chance here: what varies is the seed of a repeat, and what is concluded
-    is about fresh seeds on these data, not about other data. Where combinations share the seed of a
-    repeat, what it does to both cancels in the difference; where each has seeds of its own, the
-    repeats are matched by number alone, which was fixed before anything was measured, so that the
-    test keeps its level and only loses degrees of freedom against Welch's. Differences are taken to
-    be roughly normal. No difference shown is not equality: the interval says which differences
-    remain possible.
+    A pair is made of equal repeats, which have the same seed: what it does to both cancels in the
+    difference. Test points and their division into groups are those of the study and no source of
+    chance here: what varies is the seed, and what is concluded is about fresh seeds on these data,
+    not about other data. Differences are taken to be roughly normal. No difference shown is not
+    equality: the interval says which differences remain possible.
 
     Args:
         qualities: one row per repeat, one column per combination; NaN where not measured.

@@ -10,7 +10,7 @@ from analysis.tables import StudyTables
 class Summary(NamedTuple):
     """Trials of the search phase, counted.
 
-    ``waiting`` are planned and not yet started; ``restarted``, of either phase, were continued
+    ``waiting`` are planned and not yet started; ``restarted``, of any phase, were continued
     after their process or the whole study had stopped.
     """
 
@@ -42,13 +42,13 @@ def summary(tables: StudyTables) -> Summary:
         by_model=int(proposals.get("model", 0)),
         at_random=int(proposals.get("random", 0)),
         warm_started=int(proposals.get("warm_start", 0)),
-        confirmations=len(tables.trials) - len(search),
+        confirmations=int((tables.trials["phase"] == "confirmation").sum()),
         restarted=int((tables.trials["attempt"] > 1).sum()),
     )
 
 
 def reasons(tables: StudyTables) -> pd.DataFrame:
-    """Why trials of either phase failed or were pruned: failures first, then by frequency.
+    """Why trials of any phase failed or were pruned: failures first, then by frequency.
 
     Returns:
         Columns: ``state``; ``reason``; ``trials``, how many; ``combinations``, whose, in one text.

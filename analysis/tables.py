@@ -9,16 +9,16 @@ import pyarrow as pa
 TRIALS = pa.schema(
     {
         "key": pa.string(),  # names the trial in the record, in MLflow and in every other table
-        "phase": pa.string(),  # "search" or "confirmation"
+        "phase": pa.string(),  # "search", "confirmation", "ensemble" or "untrained"
         "combination": pa.string(),  # "mlp+mean+triplet"
         "encoder": pa.string(),
         "aggregator": pa.string(),
         "loss": pa.string(),
-        "number": pa.int64(),  # within its combination, from 0; a confirmation has its trial's
+        "number": pa.int64(),  # within its combination, from 0; based on another trial: that one's
         "seed": pa.int64(),
         "state": pa.string(),  # "complete", "pruned", "failed", "running"
         "reason": pa.string(),  # why failed or pruned, else ""
-        "proposed_by": pa.string(),  # "random", "model" or "warm_start"; "" for a confirmation
+        "proposed_by": pa.string(),  # "random", "model" or "warm_start"; "" outside the search
         "attempt": pa.int64(),  # the last: more than 1 where a process or the study had stopped
         "coverage": pa.string(),  # "covered"; "uncovered" where it may leave the hull
         "quality": pa.float64(),  # selection metric, mean over folds, more is better; may be NaN

@@ -42,7 +42,8 @@ from trainables.loss_values import arcface_angle, infonce_excess, softmax_separa
 from trainables.margin import margin
 from trainables.model import build
 from trainables.splits import hold_out
-from trainables.training import Rules, StudyData, TrialRun, TrialTask
+from trainables.tasks import Rules, StudyData, TrialTask
+from trainables.training import TrialRun
 
 WIDTH, SEED, SHARE = 16, 20230601, 0.1
 EPOCHS = (1, 2, 4, 8, 16, 32, 64)

@@ -22,7 +22,8 @@ import torch
 from trainables.data import read_parquet
 from trainables.evaluation import Protocol
 from trainables.splits import hold_out
-from trainables.training import Rules, StudyData, TrialRun, TrialTask
+from trainables.tasks import Rules, StudyData, TrialTask
+from trainables.training import TrialRun
 
 LEVEL = {"level": "both"}
 MINED = {"margin": 0.2, "miner_margin": 0.2, "miner_type_of_triplets": "semihard"}

@@ -121,7 +121,8 @@ def _run(way: str, trials: int, epochs: int, pack: int) -> dict[str, float]:
 
 def _trial(study: Any, learning_rate: float, seed: int) -> tuple[float, float, float]:
     """Trains and judges one configuration: its quality, when it began and when it ended."""
-    from trainables.training import TrialRun, TrialTask
+    from trainables.tasks import TrialTask
+    from trainables.training import TrialRun
 
     configuration = {
         "encoder": {"mlp": {"width": 32, "hidden": 128, "depth": 1, "dropout": 0.0}},

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from study import feasibility, legality, material, warm_start
+from study import fairness, feasibility, legality, material, warm_start
 from study import root as root_folder
 from study.addresses import database_problems, tracking_problems
 from study.config import (
@@ -20,7 +20,7 @@ from study.strict_yaml import read_yaml
 from study.validation import contradictions, sound, validate
 from trainables.data import PointSet
 from trainables.places import Place
-from trainables.training import Rules, StudyData
+from trainables.tasks import Rules, StudyData
 
 
 @final
@@ -40,10 +40,13 @@ class Study:
 
     @property
     def planned_trials(self) -> int:
-        """Trials of the search, and confirmations, that the study holds when it ends."""
+        """Trials that the study holds when it ends: of the search, and those read on the test."""
         budget, wanted = self.config.budget, self.config.protocol.confirmation
-        confirmed = min(wanted.top, budget.trials_per_combination) * wanted.seeds
-        return len(self.combinations) * (budget.trials_per_combination + confirmed)
+        confirmed = min(wanted.top, budget.trials_per_combination)
+        ensembles = confirmed if self.config.data.folds > 1 else 0
+        tested = (confirmed + min(1, confirmed)) * wanted.seeds + ensembles
+        raw = min(1, wanted.top)
+        return len(self.combinations) * (budget.trials_per_combination + tested) + raw
 
 
 def prepare(path: Path, root: Place, source: str | None = None) -> Study:
@@ -79,6 +82,7 @@ def prepare(path: Path, root: Place, source: str | None = None) -> Study:
         *of_points,
         *of_division,
         *legality.problems(space, points.shape if points else None, protocol),
+        *fairness.problems(space),
         *_shortages(protocol, space, data),
         *warm_start.problems(algorithm, root, space.combinations),
     ]

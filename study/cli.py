@@ -112,10 +112,8 @@ def sync(name: str, root: Path, uri: str | None) -> None:
 def report(name: str, root: Path) -> None:
     """Write the report: one HTML file, and its pictures."""
     from study.report import write
-    from study.tables import read_tables
 
-    record = _record(name, root)
-    click.echo(write(record, read_tables(record)))
+    click.echo(write(_record(name, root)))
 
 
 @cli.command()
@@ -144,14 +142,16 @@ def export(name: str, root: Path, to: Path | None) -> None:
 @cli.command()
 @file_argument
 @data_option
-@click.option("--confirm", is_flag=True, help="Repeat the confirmation, on the test points.")
+@click.option("--confirm", is_flag=True, help="Repeat every confirmation, on the test points.")
 def train(file: Path, data: str | None, confirm: bool) -> int:
     """Train an exported configuration again and compare with the recorded figures."""
     from study.train import train as repeat
 
-    repetition = repeat(file, "confirmation" if confirm else "search", data)
-    click.echo(repetition.text)
-    return SOME_FAILED if repetition.differing else DONE
+    differing = 0
+    for repetition in repeat(file, "confirmation" if confirm else "search", data):
+        click.echo(repetition.text)
+        differing += len(repetition.differing)
+    return SOME_FAILED if differing else DONE
 
 
 @cli.command()

@@ -55,6 +55,8 @@ class Conductor:
         self._unconfirmed = set(self._proposals)
         self._confirmations: deque[Trial] = deque()
         self._lost_before: deque[Trial] = deque()
+        self._suspects: deque[Trial] = deque()
+        self._suspect_pack = ""
         self._losses: Counter[str] = Counter()
         self._errors: dict[str, str] = {}
         self._packs: dict[str, dict[str, Trial]] = {}
@@ -73,8 +75,8 @@ class Conductor:
     @property
     def is_finished(self) -> bool:
         """Whether nothing is left to hand out, now or later."""
-        left = self._packs or self._lost_before or self._unconfirmed or self._confirmations
-        return self.is_stopped or not left
+        left = self._suspects or self._lost_before or self._unconfirmed or self._confirmations
+        return self.is_stopped or not (self._packs or left)
 
     def stop(self, error: BaseException | None = None) -> None:
         """Ends the study before it is whole: running trials save their state, and no more begin.
@@ -96,11 +98,20 @@ class Conductor:
     def next_pack(self, pack: str) -> list[Trial]:
         """Trials for a new pack; empty while only running trials can bring new work."""
         self._plan_confirmations()
-        trials = _first(self._lost_before) or self._search_pack() or _first(self._confirmations)
+        trials = self._choose(pack)
         if trials:
             self._packs[pack] = {trial.key: trial for trial in trials}
             ray.get(self._stop_list.expect.remote(pack, LONGEST_START_SECONDS))
         return trials
+
+    def _choose(self, pack: str) -> list[Trial]:
+        """A suspect by itself, with no other pack beside it, before all others."""
+        if self._suspects or self._suspect_pack in self._packs:
+            if self._packs:
+                return []
+            self._suspect_pack = pack
+            return _first(self._suspects)
+        return _first(self._lost_before) or self._search_pack() or _first(self._confirmations)
 
     def report(self, pack: str, members: dict[str, dict[str, float]]) -> None:
         """Takes in one report of a pack: validations, and trials that have ended.
@@ -126,20 +137,25 @@ class Conductor:
         """Notes the error that ends a pack's process; without one it simply died."""
         self._errors[pack] = error
 
-    def end(self, pack: str) -> None:
+    def end(self, pack: str, *, is_blamed: bool = True) -> None:
         """The pack's process is gone; what it did not finish is lost, unless we stopped it."""
         # It may have died before it could say so itself.
         ray.get(self._stop_list.started.remote(pack))
         for trial in list(self._packs[pack].values()):
             if not self.is_stopped:
-                self._finish(pack, trial)
+                self._finish(pack, trial, is_blamed)
         del self._packs[pack]
         self._errors.pop(pack, None)
 
     def end_all(self) -> None:
-        """The processes of all packs are gone."""
+        """The processes of all packs are gone, because of one of them.
+
+        Where it is not known of which, none is blamed: each trial runs again with nothing beside
+        it, and then it is known.
+        """
+        is_blamed = len(self._packs) == 1
         for pack in list(self._packs):
-            self.end(pack)
+            self.end(pack, is_blamed=is_blamed)
 
     def _search_pack(self) -> list[Trial]:
         """Trials of the combination that is furthest behind."""
@@ -162,18 +178,22 @@ class Conductor:
         return trial
 
     def _plan_confirmations(self) -> None:
-        """Plans those of every combination whose search has ended."""
+        """Plans what is read on the test of every combination whose search has ended."""
         for label in sorted(self._unconfirmed):
             proposal = self._proposals[label]
             if proposal.running or proposal.asked < self._config.budget.trials_per_combination:
                 continue
             self._unconfirmed.remove(label)
             results = [r for r in self._record.results() if r.trial.combination == label]
-            done = {result.trial.key for result in results}
-            for trial in confirmation.plan(self._config, results):
-                if trial.key not in done:
-                    self._record.plan(trial)
-                    self._confirmations.append(trial)
+            planned = confirmation.plan(self._config, results)
+            if not self._unconfirmed:
+                planned += confirmation.raw(self._config)
+            for trial in planned:
+                if not self._record.result(trial.key):
+                    # One that an earlier driver planned goes on with the seed it began with.
+                    known = self._record.trial(trial.key) or trial
+                    self._record.plan(known)
+                    self._confirmations.append(known)
 
     def _is_pruned(self, trial: Trial, member: dict[str, float]) -> bool:
         if trial.phase != "search":
@@ -181,22 +201,22 @@ class Conductor:
         proposal = self._proposals[trial.combination]
         return proposal.report(trial.key, int(member["epoch"]), member["quality"])
 
-    def _finish(self, pack: str, trial: Trial) -> None:
-        result = self._record.publish_finished(trial) or self._lost(pack, trial)
+    def _finish(self, pack: str, trial: Trial, is_blamed: bool = True) -> None:
+        result = self._record.publish_finished(trial) or self._lost(pack, trial, is_blamed)
         if result:
             if trial.phase == "search":
                 self._proposals[trial.combination].tell(result)
             self._observer(result)
         del self._packs[pack][trial.key]
 
-    def _lost(self, pack: str, trial: Trial) -> Result | None:
+    def _lost(self, pack: str, trial: Trial, is_blamed: bool) -> Result | None:
         """A trial whose process died: it runs again, or has failed after too many losses."""
-        self._losses[trial.key] += 1
+        self._losses[trial.key] += is_blamed
         losses = self._losses[trial.key]
         if losses <= self._config.budget.retries:
             # What cannot be written here could not be written there: a full disk is no one's fault.
             self._record.plan(trial)
-            self._lost_before.append(trial)
+            (self._lost_before if is_blamed else self._suspects).append(trial)
             return None
         error, now = self._errors.get(pack), time.time()
         reason = f"its process ended with {error}" if error else "its process died"

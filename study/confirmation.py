@@ -1,27 +1,74 @@
-"""Which configurations are trained again, on fresh seeds, and read on the locked test points."""
+"""What is read on the locked test points: the best configurations again, and baselines."""
+
+from dataclasses import replace
+
+import numpy as np
 
 from study.config import StudyConfig
-from study.proposals import member_seeds
 from study.record import Result, Trial
+from trainables.configuration import Component, Configuration, Training
+from trainables.tasks import Phase
 
 
 def plan(config: StudyConfig, results: list[Result]) -> list[Trial]:
-    """Confirmations of the best complete trials among the search results of one combination."""
+    """What is read on the test points of one combination.
+
+    The best complete trials are trained again on fresh seeds, and the models of their folds read as
+    an ensemble; of the best, untrained twins are read. All combinations have the same seeds, so
+    that what a seed does to them cancels in their differences; an untrained twin is what the
+    confirmation of its number begins with.
+
+    Args:
+        config: of the study.
+        results: of one combination.
+    """
     wanted = config.protocol.confirmation
-    return [
-        Trial(
-            key=f"{found.trial.key}-confirm-{repeat}",
-            phase="confirmation",
-            combination=found.trial.combination,
-            number=found.trial.number,
-            seeds=member_seeds(
-                config.seed, found.trial.combination, found.trial.number, repeat, count=1
-            ),
-            configuration=found.trial.configuration,
-        )
-        for found in best(config, results)[: wanted.top]
-        for repeat in range(1, 1 + wanted.seeds)
-    ]
+    chosen = best(config, results)[: wanted.top]
+    seeds = {repeat: (repeat_seed(config.seed, repeat),) for repeat in range(1, 1 + wanted.seeds)}
+    planned = []
+    for found in chosen:
+        planned += [
+            _based_on(found, "confirmation", f"confirm-{n}", seed) for n, seed in seeds.items()
+        ]
+        if config.data.folds > 1:
+            planned += [_ensemble(found)]
+    for found in chosen[:1]:
+        planned += [
+            _based_on(found, "untrained", f"untrained-{n}", seed) for n, seed in seeds.items()
+        ]
+    return planned
+
+
+def repeat_seed(seed: int, repeat: int) -> int:
+    """Seed of a repeat, from 1, of every confirmation of a study."""
+    return int(np.random.SeedSequence([seed, repeat], spawn_key=(1,)).generate_state(1)[0])
+
+
+def _ensemble(found: Result) -> Trial:
+    weights = f"{found.trial.key}/attempt-{found.attempt}/weights.safetensors"
+    ensemble = _based_on(found, "ensemble", "ensemble", found.trial.seeds)
+    return replace(ensemble, weights=weights)
+
+
+def _based_on(found: Result, phase: Phase, suffix: str, seeds: tuple[int, ...]) -> Trial:
+    """Another trial of the configuration that was found."""
+    key = found.trial.key
+    again = replace(found.trial, key=f"{key}-{suffix}", phase=phase, seeds=seeds, based_on=key)
+    return replace(again, proposed_by="")
+
+
+def raw(config: StudyConfig) -> list[Trial]:
+    """The mean of the points themselves, without any model; nothing where no test is read."""
+    model = Configuration(
+        Component("identity", {}),
+        Component("mean", {}),
+        Component("untrained", {}),
+        None,
+        Training(),
+    )
+    label = "identity+mean+untrained"
+    trial = Trial(label, "untrained", label, 0, (0,), model.nested())
+    return [trial] if config.protocol.confirmation.top else []
 
 
 def best(config: StudyConfig, results: list[Result]) -> list[Result]:

@@ -1,8 +1,7 @@
 """What a study would run, in words: what ``study check`` prints."""
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution
-
 from study.check import Study
+from study.ranges import in_words
 
 
 def describe(study: Study) -> str:
@@ -11,7 +10,8 @@ def describe(study: Study) -> str:
     folds = ", ".join(f"{len(f.train)}+{len(f.held_out)}" for f in study.data.folds)
     lines = [
         f"study {config.name}: {len(study.combinations)} combinations x "
-        f"{config.budget.trials_per_combination} trials, {study.planned_trials} with confirmations",
+        f"{config.budget.trials_per_combination} trials, {study.planned_trials} with those that "
+        "are read on the test",
         f"data: {points.source}, {len(points)} points of shape {points.shape}, "
         f"{len(points.classes)} classes; {len(study.data.final.held_out)} locked away for the test",
         f"folds (train+validation): {folds}",
@@ -27,13 +27,3 @@ def describe(study: Study) -> str:
         }
         lines += [f"  {name} = {value}" for name, value in sorted(fixed.items())]
     return "\n".join(lines)
-
-
-def in_words(space: BaseDistribution) -> str:
-    """A space as ``0.05 to 0.5, logarithmic`` or ``one of 1, 2``."""
-    if isinstance(space, CategoricalDistribution):
-        return f"one of {', '.join(map(str, space.choices))}"
-    values = space._asdict()
-    step = f" in steps of {values['step']}" if values.get("step") not in (None, 1) else ""
-    scale = ", logarithmic" if values["log"] else ""
-    return f"{values['low']} to {values['high']}{step}{scale}"

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pandas as pd
+
+from analysis.intervals import mean_intervals
 from study import confirmation
 from study.config import StudyConfig
 from study.errors import RecordError
@@ -15,16 +18,19 @@ CARD = """# {combination}, from study {study}
 
 {claim}
 
+Of trial `{key}`, seeds {seeds}:
+
 | metric | value |
 |---|---|
 {rows}
 
-- Trained on `{source}` ({split} split, data digest `{digest}`), trial `{key}`, seeds {seeds}.
+- Trained on `{source}` ({split} split, data digest `{digest}`).
 - Group size and metric that selected it: `val/{quality}`.
 - Bound gap: {coverage}.
 - `configuration.yaml` holds everything; `study train configuration.yaml` reproduces the
-  validation figures, `study train configuration.yaml --confirm` the test figures.
-- `weights.safetensors`: parameters named `<member>.<parameter>`; {members}.
+  validation figures, `study train configuration.yaml --confirm` the test figures of every seed.
+- Code revision `{revision}`, {versions}.
+- `weights.safetensors`, of the same trial: parameters named `<member>.<parameter>`; {members}.
 """
 
 
@@ -75,32 +81,29 @@ def best_of_each(config: StudyConfig, results: list[Result]) -> list[Result]:
     return list(first.values())
 
 
-def confirmed(results: list[Result], found: Result) -> Result | None:
-    """The first complete confirmation of a search trial, or None."""
-    keys = (found.trial.combination, found.trial.number)
-    return next(
-        (
-            result
-            for result in results
-            if result.trial.phase == "confirmation"
-            and (result.trial.combination, result.trial.number) == keys
-            and result.outcome.state == "complete"
-        ),
-        None,
-    )
+def confirmed(results: list[Result], found: Result) -> list[Result]:
+    """The complete confirmations of a search trial, by the number of their seed."""
+    complete = [
+        result
+        for result in results
+        if result.trial.phase == "confirmation"
+        and result.trial.based_on == found.trial.key
+        and result.outcome.state == "complete"
+    ]
+    return sorted(complete, key=lambda result: int(result.trial.key.rpartition("-")[2]))
 
 
-def _write(record: Record, found: Result, confirmation: Result | None, folder: Path) -> None:
+def _write(record: Record, found: Result, confirmations: list[Result], folder: Path) -> None:
     folder.mkdir(parents=True)
-    content = exported(record, found, confirmation)
+    content = exported(record, found, confirmations)
     (folder / "configuration.yaml").write_text(dump(content), encoding="utf-8")
     (folder / "card.md").write_text(_card(content), encoding="utf-8")
-    weights = record.files(confirmation or found) / "weights.safetensors"
-    places.copy(weights, folder / "weights.safetensors")
+    files = record.files(confirmations[0] if confirmations else found)
+    places.copy(files / "weights.safetensors", folder / "weights.safetensors")
 
 
 def _card(content: ExportedConfiguration) -> str:
-    run = content.confirmation or content.search
+    run = content.confirmations[0] if content.confirmations else content.search
     (aggregator,) = content.configuration["aggregator"]
     names = [name for name in run.metrics if not name.startswith("train/")]
     return CARD.format(
@@ -112,13 +115,15 @@ def _card(content: ExportedConfiguration) -> str:
         split=content.data.split,
         digest=content.digests["data"][:12],
         key=run.key,
+        revision=content.revision,
+        versions=", ".join(f"{name} {number}" for name, number in content.versions.items()),
         seeds=", ".join(map(str, run.seeds)),
         quality=content.protocol.quality_name,
         coverage="covered by the theorem"
         if is_covered(aggregator)
         else "no bound is known to hold",
         members="trained on all points but the test points"
-        if content.confirmation
+        if content.confirmations
         else "one member for each fold",
     )
 
@@ -126,12 +131,15 @@ def _card(content: ExportedConfiguration) -> str:
 def _claim(content: ExportedConfiguration) -> str:
     quality = content.protocol.quality_name
     searched = f"validation {quality} {content.search.metrics[f'val/{quality}']:.4f}"
-    if content.confirmation is None:
+    if not content.confirmations:
         return (
             f"Not confirmed on the test points; {searched} (mean over folds, best of the search)."
         )
-    tested = content.confirmation.metrics[f"test/{quality}"]
+    tested = pd.DataFrame({"test": [r.metrics[f"test/{quality}"] for r in content.confirmations]})
+    (mean,) = mean_intervals(tested.assign(of="all"), ["of"], ["test"]).to_dict("records")
+    interval = "" if mean["n"] == 1 else f" [{mean['test_low']:.4f}, {mean['test_high']:.4f}]"
+    seeds = "one fresh seed" if mean["n"] == 1 else f"{mean['n']} fresh seeds, mean [95% interval]"
     return (
-        f"Test {quality} {tested:.4f}: one confirmation on a fresh seed, test points read once; "
-        f"{searched} (mean over folds, best of the search, hence optimistic)."
+        f"Test {quality} {mean['test']:.4f}{interval}: {seeds}; {searched} (mean over folds, best "
+        "of the search, hence optimistic)."
     )

@@ -13,7 +13,7 @@ from study.space import search_space
 from study.strict_yaml import read_yaml
 from study.validation import contradictions, validate
 from trainables import catalogue
-from trainables.training import Phase
+from trainables.tasks import Phase
 from trainables.wording import shown
 
 
@@ -44,15 +44,17 @@ class ExportedConfiguration(BaseModel):
     report_every: int = Field(ge=1, description="epochs between two validations")
     configuration: dict[str, Any]
     search: RecordedRun
-    confirmation: RecordedRun | None
+    confirmations: tuple[RecordedRun, ...] = Field(strict=False, description="one for each seed")
+    versions: dict[str, str] = Field(description="of the packages that the study began with")
+    revision: str | None = Field(description="of the code")
 
-    def run(self, phase: Phase) -> RecordedRun | None:
-        """The recorded training of a phase."""
-        return self.search if phase == "search" else self.confirmation
+    def runs(self, phase: Phase) -> tuple[RecordedRun, ...]:
+        """The recorded trainings of a phase."""
+        return (self.search,) if phase == "search" else self.confirmations
 
 
-def exported(record: Record, found: Result, confirmed: Result | None) -> ExportedConfiguration:
-    """The export of a searched trial and, where there is one, its confirmation."""
+def exported(record: Record, found: Result, confirmed: list[Result]) -> ExportedConfiguration:
+    """The export of a searched trial and its confirmations, as far as there are any."""
     config = record.config
     return ExportedConfiguration(
         study=config.name,
@@ -64,7 +66,9 @@ def exported(record: Record, found: Result, confirmed: Result | None) -> Exporte
         report_every=config.algorithm.report_every,
         configuration=found.trial.configuration,
         search=_recorded(found),
-        confirmation=_recorded(confirmed) if confirmed else None,
+        confirmations=tuple(map(_recorded, confirmed)),
+        versions=record.manifest["versions"],
+        revision=record.manifest["revision"],
     )
 
 
@@ -85,7 +89,11 @@ def load(path: Path) -> ExportedConfiguration:
             *contradictions(content.protocol, None),
             *_configuration_problems(content.configuration),
             *_run_problems("search", content.search, content.data.folds),
-            *_run_problems("confirmation", content.confirmation, 1),
+            *(
+                problem
+                for number, run in enumerate(content.confirmations)
+                for problem in _run_problems(f"confirmations.{number}", run, 1)
+            ),
         ]
     if content is None or problems:
         raise ConfigError(path, problems)
@@ -111,15 +119,13 @@ def _configuration_problems(configuration: dict[str, Any]) -> list[str]:
     ]
 
 
-def _run_problems(phase: Phase, run: RecordedRun | None, members: int) -> list[str]:
-    if run is None:
-        return []
+def _run_problems(place: str, run: RecordedRun, members: int) -> list[str]:
     problems = []
     if len(run.seeds) != members:
-        problems.append(f"{phase}.seeds: must be {members}, one for each member")
+        problems.append(f"{place}.seeds: must be {members}, one for each member")
     threads = run.execution.get("threads")
     if not isinstance(threads, int) or threads < 1:
-        problems.append(f"{phase}.execution.threads: must be at least 1, got {shown(threads)}")
+        problems.append(f"{place}.execution.threads: must be at least 1, got {shown(threads)}")
     return problems
 
 

@@ -8,7 +8,7 @@ from trainables import sampling
 from trainables.configuration import BATCH
 from trainables.data import PointSet
 from trainables.splits import Split
-from trainables.training import StudyData
+from trainables.tasks import StudyData
 
 
 def problems(sizes: tuple[int, ...] | None, training: OptionSpaces, data: StudyData) -> list[str]:

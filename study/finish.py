@@ -8,6 +8,7 @@ import pandas as pd
 from analysis.leaderboard import leaderboard
 from analysis.summary import reasons, summary
 from analysis.tables import StudyTables
+from analysis.training_gain import raw_quality, training_gain
 from study import lease, report
 from study.addresses import without_secrets
 from study.command import command
@@ -16,6 +17,13 @@ from study.record import Record
 from study.tables import read_tables
 
 REASONS_SHOWN = 5
+COLUMNS = {
+    "validation": "quality",
+    "test": "test_quality",
+    "+- 95%": "half",
+    "untrained": "untrained",
+    "gap": "relative_gap",
+}
 
 
 @final
@@ -70,16 +78,25 @@ def _headline(tables: StudyTables) -> str:
 
 def _board(tables: StudyTables) -> str:
     """The best configuration of each combination, best first, as aligned columns."""
-    ranked = leaderboard(tables)
+    ranked = leaderboard(tables).merge(
+        training_gain(tables)[["combination", "untrained"]], on="combination", how="left"
+    )
+    ranked["half"] = (ranked["test_quality_high"] - ranked["test_quality_low"]) / 2
     width = max([len("combination"), *ranked["combination"].str.len()])
-    quality, gap = (name.split("/")[1] for name in (tables.quality_name, tables.gap_name))
-    lines = [f"{'combination':<{width}}  validation      test       gap  best trial"]
+    heads = "".join(f"{head:>11}" for head in COLUMNS)
+    lines = [f"{'combination':<{width}} {heads}  best trial"]
     for row in ranked.to_dict("records"):
         key = "no complete trial" if pd.isna(row["key"]) else row["key"]
-        figures = (row["quality"], row["test_quality"], row["relative_gap"])
-        cells = "".join(f"{_number(figure):>10}" for figure in figures)
-        lines.append(f"{row['combination']:<{width}}  {cells}  {key}")
-    return "\n".join([*lines, f"(validation and test: {quality}; gap: {gap})"])
+        cells = "".join(f"{_number(row[column]):>11}" for column in COLUMNS.values())
+        lines.append(f"{row['combination']:<{width}} {cells}  {key}")
+    return "\n".join([*lines, *_legend(tables)])
+
+
+def _legend(tables: StudyTables) -> list[str]:
+    quality, gap = (name.split("/")[1] for name in (tables.quality_name, tables.gap_name))
+    raw = raw_quality(tables)
+    of_raw = "" if pd.isna(raw) else f"; raw points without a model: {_number(raw)}"
+    return [f"(validation, test, untrained: {quality}; gap: {gap}{of_raw})"]
 
 
 def _failures(tables: StudyTables) -> list[str]:

@@ -39,11 +39,11 @@ class _Choice(NamedTuple):
 def log_models(mirror: Mirror, record: Record, results: list[Result]) -> int:
     """Logs the best model of each combination, where MLflow lacks it; returns how many there are.
 
-    The model is the confirmation's where there is one, else the search trial's first member. Once a
-    better one is found the old model stays, with the tag ``is_best`` set to false.
+    The model is the first confirmation's where there is one, else the search trial's first member.
+    Once a better one is found the old model stays, with the tag ``is_best`` set to false.
     """
     chosen = [
-        _choice(record, confirmed(results, found) or found)
+        _choice(record, next(iter(confirmed(results, found)), found))
         for found in best_of_each(record.config, results)
     ]
     known = _known(mirror)

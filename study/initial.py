@@ -14,7 +14,7 @@ from study.errors import ConfigError
 from study.space import OptionSpaces
 from trainables import catalogue
 from trainables.data import PointSet
-from trainables.training import StudyData
+from trainables.tasks import StudyData
 
 MANY_CLASSES = 20
 FOLDS = (3, 2, 1)

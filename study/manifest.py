@@ -30,9 +30,14 @@ def manifest(study: Study) -> dict[str, Any]:
         "config": study.config.model_dump(mode="json"),
         "combinations": [combination.label for combination in study.combinations],
         "digests": digests(study.data),
-        "versions": {name: version(name) for name in PACKAGES} | {"python": sys.version.split()[0]},
+        "versions": versions(),
         "revision": _revision(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that figures depend on, and of Python."""
+    return {name: version(name) for name in PACKAGES} | {"python": sys.version.split()[0]}
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

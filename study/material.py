@@ -7,7 +7,7 @@ from trainables.data import DataError, PointSet, open_points
 from trainables.evaluation import Protocol
 from trainables.group_aware import GroupAware
 from trainables.splits import folds, hold_out
-from trainables.training import Rules, StudyData
+from trainables.tasks import Rules, StudyData
 
 
 def points(source: str | None) -> tuple[PointSet | None, list[str]]:

@@ -150,7 +150,7 @@ class Mirror:
         size = self._record.config.protocol.selecting_size
         # All in one folder, for one call.
         with TemporaryDirectory() as folder:
-            for name in PRODUCTS:
+            for name in (name for name in PRODUCTS if (files / name).exists()):
                 places.stand_in(files / name, Path(folder) / name)
             pairs = gap_picture.pairs(Path(folder) / "bounds.parquet", size)
             gap_picture.draw(pairs, size).save(Path(folder) / "bound_gap.png")

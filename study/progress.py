@@ -23,7 +23,7 @@ class Tally:
     """How far a study is.
 
     Args:
-        planned: trials of the search phase, and confirmations.
+        planned: trials that the study holds when it ends.
         quality_name: selection metric without its phase.
         states: finished trials by state.
         best: best quality so far by combination, among complete search trials.

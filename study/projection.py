@@ -6,12 +6,13 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from statistics import fmean
 from typing import Any, NamedTuple, final
 
 from study import confirmation
 from study.config import StudyConfig
 from study.export import best_of_each, confirmed
-from study.record import Record, Result
+from study.record import Record, Result, Trial
 from trainables.configuration import Configuration
 
 VERSION = 1
@@ -64,16 +65,15 @@ class Projection:
 
 
 def of_trial(record: Record, result: Result) -> Projection:
-    """The run of a published trial; a confirmation hangs below the trial that it confirms."""
+    """The run of a published trial; one that is based on another hangs below it."""
     trial, outcome = result.trial, result.outcome
-    parameters, points = Configuration.from_nested(trial.configuration).flat(), _points(result)
+    parameters, points = _parameters(trial), _points(result)
     values = {name: _text(value) for name, value in parameters.items()}
     left_out = [name for name, value in values.items() if len(value) > LONGEST_PARAMETER]
     left_out += sorted({point.name for point in points if not math.isfinite(point.value)})
-    confirms = _confirms(result)
     return Projection(
         key=trial.key,
-        below=confirms or record.config.name,
+        below=trial.based_on or record.config.name,
         status=STATUS[outcome.state],
         started=_milliseconds(outcome.started),
         # A clock may have been set back meanwhile.
@@ -85,7 +85,7 @@ def of_trial(record: Record, result: Result) -> Projection:
                 "combination": trial.combination,
                 **dict(zip(PARTS, trial.combination.split("+"), strict=True)),
                 "phase": trial.phase,
-                "confirms": confirms,
+                "based_on": trial.based_on,
                 "number": trial.number,
                 "seeds": " ".join(map(str, trial.seeds)),
                 "state": outcome.state,
@@ -99,10 +99,12 @@ def of_trial(record: Record, result: Result) -> Projection:
     )
 
 
-def _confirms(result: Result) -> str:
-    """Key of the trial that a confirmation confirms; empty for a trial of the search."""
-    is_search = result.trial.phase == "search"
-    return "" if is_search else result.trial.key.rpartition("-confirm-")[0]
+def _parameters(trial: Trial) -> dict[str, Any]:
+    """Hyperparameters by flat name; where nothing is trained, those of the model."""
+    flat = Configuration.from_nested(trial.configuration).flat()
+    if trial.phase != "untrained":
+        return flat
+    return {name: flat[name] for name in flat if name.startswith(("encoder.", "aggregator."))}
 
 
 def of_study(record: Record, results: list[Result], *, is_at_work: bool) -> Projection:
@@ -133,20 +135,21 @@ def of_study(record: Record, results: list[Result], *, is_at_work: bool) -> Proj
 def _counts(record: Record, results: list[Result]) -> dict[str, Any]:
     combinations, budget = record.manifest["combinations"], record.config.budget
     states: Counter[str] = Counter(result.outcome.state for result in results)
-    searched = sum(result.trial.phase == "search" for result in results)
+    phases = Counter(result.trial.phase for result in results)
     return {
         "combinations": " ".join(combinations),
         "quality": record.config.protocol.quality_name,
         "planned": len(combinations) * budget.trials_per_combination,
-        "done": searched,
-        "confirmations": len(results) - searched,
+        "done": phases["search"],
+        "confirmations": phases["confirmation"],
         **{state: states[state] for state in STATUS},
     }
 
 
 def is_whole(record: Record, results: list[Result]) -> bool:
-    """Whether every planned trial of the search, and every confirmation, has a result."""
-    return all(
+    """Whether every planned trial of the search, and all that is read on the test, has a result."""
+    known = {result.trial.key for result in results}
+    return all(trial.key in known for trial in confirmation.raw(record.config)) and all(
         _is_settled(record.config, [r for r in results if r.trial.combination == combination])
         for combination in record.manifest["combinations"]
     )
@@ -179,13 +182,13 @@ def _best_points(config: StudyConfig, results: list[Result], ended: float) -> It
     """Best of all under a metric's own name, and of each combination one level below it."""
     protocol = config.protocol
     for place, found in enumerate(best_of_each(config, results)):
-        tested = confirmed(results, found)
-        for name, result in (
-            (f"val/{protocol.quality_name}", found),
-            (f"bound/{protocol.gap_name}", found),
-            (f"test/{protocol.quality_name}", tested),
+        for name, of in (
+            (f"val/{protocol.quality_name}", [found]),
+            (f"bound/{protocol.gap_name}", [found]),
+            (f"test/{protocol.quality_name}", confirmed(results, found)),
         ):
-            value = result.outcome.metrics.get(name, math.nan) if result else math.nan
+            # The mean over the seeds of the confirmations, where there are any.
+            value = fmean([r.outcome.metrics.get(name, math.nan) for r in of] or [math.nan])
             # MLflow has no plus in the name of a metric.
             below = f"{name}/{found.trial.combination.replace('+', ' ')}"
             for full_name in [below] if place else [name, below]:

@@ -139,7 +139,7 @@ class Proposals:
             combination=self.label,
             number=trial.number,
             seeds=member_seeds(
-                self._config.seed, self.label, trial.number, 0, count=self._config.data.folds
+                self._config.seed, self.label, trial.number, self._config.data.folds
             ),
             configuration=configuration.nested(),
             proposed_by=samplers.proposer(self._config, trial),
@@ -155,7 +155,7 @@ def objective_values(config: StudyConfig, metrics: dict[str, float]) -> list[flo
     return [metrics[names[objective]] for objective in config.protocol.objectives]
 
 
-def member_seeds(seed: int, label: str, number: int, repeat: int, count: int) -> tuple[int, ...]:
-    """Seeds of a trial's members; ``repeat`` 0 is the search, others are fresh confirmations."""
-    sequence = np.random.SeedSequence([seed, crc32(label.encode()), number, repeat])
+def member_seeds(seed: int, label: str, number: int, count: int) -> tuple[int, ...]:
+    """Seeds of the members of a search trial."""
+    sequence = np.random.SeedSequence([seed, crc32(label.encode()), number])
     return tuple(int(state) for state in sequence.generate_state(count))

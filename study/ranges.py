@@ -128,3 +128,13 @@ def distribution(option: Option, space: Any) -> BaseDistribution | None:
     if option.kind is int:
         return IntDistribution(space["low"], space["high"], log=log, step=step or 1)
     return FloatDistribution(space["low"], space["high"], log=log, step=step)
+
+
+def in_words(space: BaseDistribution) -> str:
+    """A space as ``0.05 to 0.5, logarithmic`` or ``one of 1, 2``."""
+    if isinstance(space, CategoricalDistribution):
+        return f"one of {', '.join(map(str, space.choices))}"
+    values = space._asdict()
+    step = f" in steps of {values['step']}" if values.get("step") not in (None, 1) else ""
+    scale = ", logarithmic" if values["log"] else ""
+    return f"{values['low']} to {values['high']}{step}{scale}"

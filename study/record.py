@@ -22,7 +22,8 @@ from study.errors import RecordError
 from trainables import places
 from trainables.attempt import Attempt, Outcome
 from trainables.places import Place
-from trainables.training import Phase, TrialTask
+from trainables.splits import LeakError
+from trainables.tasks import Phase, TrialTask
 from trainables.wording import nearest
 
 UNREADABLE = (ValueError, KeyError, TypeError)
@@ -35,12 +36,14 @@ class Trial:
 
     Args:
         key: names it everywhere, as ``mlp+mean+triplet-0007``.
-        phase: search or confirmation.
+        phase: of the study.
         combination: its label.
-        number: within its combination, from 0; a confirmation has that of the trial it confirms.
+        number: within its combination, from 0; one that is based on another has the other's.
         seeds: one for each member.
         configuration: as ``Configuration.nested``.
-        proposed_by: ``model`` or ``random``; empty for a confirmation.
+        proposed_by: ``model``, ``random`` or ``warm_start``; empty outside the search.
+        based_on: key of the search trial that is confirmed or compared with; empty for others.
+        weights: see :class:`trainables.tasks.TrialTask`.
     """
 
     key: str
@@ -50,10 +53,12 @@ class Trial:
     seeds: tuple[int, ...]
     configuration: dict[str, Any]
     proposed_by: str = ""
+    based_on: str = ""
+    weights: str = ""
 
     def task(self) -> TrialTask:
         """What a worker needs to run it."""
-        return TrialTask(self.key, self.phase, self.configuration, self.seeds)
+        return TrialTask(self.key, self.phase, self.configuration, self.seeds, self.weights)
 
 
 @final
@@ -121,8 +126,14 @@ class Record:
         places.replace(folder / "trial.json", text.encode(), is_durable=False)
 
     def publish(self, trial: Trial, number: int, outcome: Outcome) -> Result:
-        """Makes the outcome of an attempt the one that counts."""
+        """Makes the outcome of an attempt the one that counts.
+
+        Raises:
+            LeakError: if the search has read the test points.
+        """
         self.guard()
+        if trial.phase == "search" and any(name.startswith("test/") for name in outcome.metrics):
+            raise LeakError(f"{trial.key}: a trial of the search must not read the test points")
         result = Result(trial, number, outcome)
         text = json.dumps(asdict(result))
         places.replace(self.trials_folder / trial.key / "result.json", text.encode())

@@ -9,8 +9,7 @@ from typing import Any, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from study.describe import in_words
-from study.ranges import distribution, suggested
+from study.ranges import distribution, in_words, suggested
 from trainables import catalogue
 from trainables.catalogue import Option
 from trainables.configuration import Training

@@ -12,7 +12,7 @@ from study.record import Record, Result, Trial
 from trainables import places
 from trainables.attempt import numbers
 from trainables.configuration import Configuration
-from trainables.training import PREFIXES
+from trainables.tasks import PREFIXES
 
 
 def read_tables(record: Record) -> StudyTables:

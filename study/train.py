@@ -1,5 +1,6 @@
 """Trains an exported configuration again and holds the figures against the recorded ones."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -8,17 +9,28 @@ import torch
 
 from study import material
 from study.errors import ConfigError
-from study.exported import ExportedConfiguration, load
-from trainables.training import Phase, StudyData, TrialRun, TrialTask
+from study.exported import ExportedConfiguration, RecordedRun, load
+from study.manifest import versions
+from trainables.tasks import Phase, StudyData, TrialTask
+from trainables.training import TrialRun
 
 
 @final
 @dataclass(frozen=True)
 class Repetition:
-    """Metrics of a training beside those recorded, by name."""
+    """Metrics of a training beside those recorded, by name.
 
+    Args:
+        key: of the recorded trial.
+        metrics: what was found now.
+        recorded: what the study had found.
+        versions: packages whose version is another now, in words.
+    """
+
+    key: str
     metrics: dict[str, float]
     recorded: dict[str, float]
+    versions: tuple[str, ...] = ()
 
     @property
     def differing(self) -> list[str]:
@@ -35,18 +47,20 @@ class Repetition:
             for name in sorted({*self.metrics, *self.recorded})
         ]
         equal = len(lines) - len(self.differing)
-        return "\n".join(
-            [*lines, f"{equal} of {len(lines)} metrics equal the recorded ones exactly"]
-        )
+        end = f"{self.key}: {equal} of {len(lines)} metrics equal the recorded ones exactly"
+        return "\n".join([*lines, end, *(self.versions if self.differing else ())])
 
 
-def train(path: Path, phase: Phase, source: str | None = None) -> Repetition:
-    """Trains the configuration in a file as its study did, and as many threads as then.
+def train(path: Path, phase: Phase, source: str | None = None) -> Iterator[Repetition]:
+    """Trains the configuration in a file as its study did, with as many threads as then.
 
     Args:
         path: a ``configuration.yaml`` of an export.
-        phase: the search trial on its folds, or the confirmation on the test points.
+        phase: the search trial on its folds, or every confirmation on the test points.
         source: where the points are now, if not where the file says.
+
+    Returns:
+        One for each recorded trial, trained when it is asked for.
 
     Raises:
         ConfigError: if the file is wrong, the points are not those of the study, or there was no
@@ -54,14 +68,25 @@ def train(path: Path, phase: Phase, source: str | None = None) -> Repetition:
         TrainingError: if training fails.
     """
     content = load(path)
-    recorded = content.run(phase)
-    if recorded is None:
-        raise ConfigError(path, ["confirmation: there is none; train without --confirm"])
+    if not content.runs(phase):
+        raise ConfigError(path, ["confirmations: there are none; train without --confirm"])
     data = _same_data(path, content, source)
+    return (_repetition(content, run, phase, data) for run in content.runs(phase))
+
+
+def _repetition(
+    content: ExportedConfiguration, recorded: RecordedRun, phase: Phase, data: StudyData
+) -> Repetition:
     rules = material.rules(content.protocol, content.seed, content.report_every)
     torch.set_num_threads(recorded.execution["threads"])
     task = TrialTask(recorded.key, phase, content.configuration, recorded.seeds)
-    return Repetition(TrialRun(task, data, rules).run().metrics, recorded.metrics)
+    metrics = TrialRun(task, data, rules).run().metrics
+    others = [
+        f"{name}: {now} now, {content.versions.get(name)} then"
+        for name, now in versions().items()
+        if now != content.versions.get(name)
+    ]
+    return Repetition(recorded.key, metrics, recorded.metrics, tuple(others))
 
 
 def _same_data(path: Path, content: ExportedConfiguration, source: str | None) -> StudyData:

@@ -75,3 +75,12 @@ class GroupModel(nn.Module):
         self.train(was_training)
         has_logits = logits[0] is not None
         return EncoderOutput(torch.cat(embeddings), torch.cat(logits) if has_logits else None)
+
+
+def untrained(
+    configuration: Configuration, shape: tuple[int, ...], unit_length: bool, seed: int
+) -> GroupModel:
+    """The model that a training from ``seed`` begins with."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return GroupModel(configuration, shape, unit_length)

@@ -7,13 +7,15 @@ from typing import final
 
 import pyarrow as pa
 import torch
+from safetensors.torch import load
 from torch import Tensor
 
 from trainables.attempt import Attempt, Outcome
 from trainables.limits import Limits, ending_after, is_out_of_memory
 from trainables.member import TrainingError
 from trainables.places import Place
-from trainables.training import Rules, StudyData, TrialRun, TrialTask
+from trainables.tasks import Rules, StudyData, TrialTask
+from trainables.training import TrialRun
 
 CHECKPOINT_SECONDS = 30.0
 EXAMPLE_GROUPS = 8
@@ -27,10 +29,11 @@ class RecordedTrial:
 
     A trial that an earlier attempt finished is finished from the start.
 
-    When complete, the attempt holds ``bounds.parquet`` (one row per member, group size and pair of
-    same-class groups), ``weights.safetensors`` (named ``<member>.<parameter>``) and
-    ``example.safetensors``: ``points [groups, points, *shape]`` held out from the first member and
-    the ``embeddings [groups, width]`` its model gives them, which any copy must reproduce.
+    When complete, the attempt holds ``bounds.parquet``: one row per member, group size and pair of
+    same-class groups. Of what was trained it also holds ``weights.safetensors`` (named
+    ``<member>.<parameter>``) and ``example.safetensors``: ``points [groups, points, *shape]`` held
+    out from the first member and the ``embeddings [groups, width]`` its model gives them, which any
+    copy must reproduce.
 
     Args:
         task: the trial.
@@ -56,12 +59,13 @@ class RecordedTrial:
         self._study, self._saved, self._started = study, time.monotonic(), time.time()
         self._limits, self._spent = limits, 0.0
         if self.outcome is None:
-            self._begin(task, rules)
+            self._begin(task, rules, folder)
 
-    def _begin(self, task: TrialTask, rules: Rules) -> None:
+    def _begin(self, task: TrialTask, rules: Rules, folder: Place) -> None:
         try:
+            weights = load((folder / task.weights).read_bytes()) if task.weights else None
             with ending_after(self._seconds_left(), self._hang):
-                self._run = TrialRun(task, self._study, rules)
+                self._run = TrialRun(task, self._study, rules, weights)
                 checkpoint = self.attempt.checkpoint()
                 if checkpoint:
                     self._run.restore(checkpoint)
@@ -123,16 +127,15 @@ class RecordedTrial:
         run = self._run
         if run.outcome is None or run.outcome.state != "complete":
             return {}
+        bounds = {"bounds": bound_table(run, self._study.points.classes)}
+        if not run.epochs:
+            return bounds
         weights = {
             f"{member}.{name}": tensor
             for member, model in enumerate(run.models)
             for name, tensor in model.state_dict().items()
         }
-        return {
-            "bounds": bound_table(run, self._study.points.classes),
-            "weights": weights,
-            "example": example(run, self._study),
-        }
+        return {**bounds, "weights": weights, "example": example(run, self._study)}
 
     def _fail(self, error: Exception) -> None:
         trace = "".join(traceback.format_exception(error))

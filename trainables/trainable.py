@@ -10,7 +10,7 @@ from ray import tune
 from trainables.limits import Limits
 from trainables.places import place
 from trainables.recorded import RecordedTrial
-from trainables.training import Rules, StudyData, TrialTask
+from trainables.tasks import Rules, StudyData, TrialTask
 
 HELD_SECONDS = 0.02
 """How long a pack that is kept from ending waits before it asks again."""

@@ -1,6 +1,6 @@
 import pytest
 
-from analysis.metric_names import beside, bound_of, in_words, on_test, size_of
+from analysis.metric_names import beside, bound_of, in_phase, in_words, size_of
 
 
 @pytest.mark.parametrize(
@@ -50,4 +50,4 @@ def test_a_metric_tells_its_group_size(name, size):
 
 
 def test_a_confirmation_answers_to_the_validation_metric():
-    assert on_test("val/map_at_r.size5") == "test/map_at_r.size5"
+    assert in_phase("val/map_at_r.size5", "test") == "test/map_at_r.size5"

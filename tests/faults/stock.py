@@ -100,7 +100,7 @@ def take_stock(record: Record, fault: str, injected: int, uri: str | None = None
 
 
 def _planned(record: Record, results: list[Result]) -> int:
-    return sum(
+    return len(confirmation.raw(record.config)) + sum(
         record.config.budget.trials_per_combination
         + len(
             confirmation.plan(

@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults import table
 from tests.faults.stock import STATES, take_stock
-from tests.study.finished_studies import CONFIRMATIONS, TRIALS, copy
+from tests.study.finished_studies import TESTED, TRIALS, copy
 
 VICTIM = "mlp+mean+triplet-0001"
 ENDS = '"op_code":6'
@@ -69,7 +69,7 @@ def of_victim(record) -> str:
 def test_a_sound_study_has_nothing_wrong(record):
     row = take_stock(record, "none", 0)
     assert row.is_sound
-    assert (row.planned, row.complete, row.pruned) == (TRIALS + CONFIRMATIONS, 4, 2)
+    assert (row.planned, row.complete, row.pruned) == (TRIALS + TESTED, 2 + TESTED, 2)
     assert (row.fault, row.storage, row.injected, row.failed) == ("none", "journal", 0, ())
 
 
@@ -159,9 +159,9 @@ def test_the_row_of_all_faults_is_their_sum(record):
     row = replace(take_stock(record, "a fault", 3), failed=("a reason",), seconds=4.4)
     shown = table.lines([asdict(row), asdict(replace(row, fault="another"))])
     assert [" ".join(line.split()) for line in shown[1:]] == [
-        "a fault journal 3 6 4 2 1 -1 0 0 0 0 4",
-        "another journal 3 6 4 2 1 -1 0 0 0 0 4",
-        "all 6 12 8 4 2 -2 0 0 0 0 8",
+        "a fault journal 3 11 9 2 1 -1 0 0 0 0 4",
+        "another journal 3 11 9 2 1 -1 0 0 0 0 4",
+        "all 6 22 18 4 2 -2 0 0 0 0 8",
         "failed x2: a reason",
     ]
     assert len({len(line) for line in shown[:4]}) == 1

@@ -28,7 +28,7 @@ def kill(of, process, kills: int) -> None:
 
 
 def test_trials_whose_process_is_killed_run_again(study, stock):
-    of = study(budget={"trials_per_combination": 8, "retries": KILLS})
+    of = study(budget={"trials_per_combination": 8 if IS_EVERY else 4, "retries": KILLS})
     with of.launching() as process:
         kill(of, process, KILLS)
         launched = ended(process)

@@ -10,7 +10,9 @@ from uuid import uuid4
 
 import optuna
 
-TRIALS, CONFIRMATIONS, COMBINATIONS = 4, 2, 2
+TRIALS, COMBINATIONS = 4, 2
+TESTED = 3 * COMBINATIONS + 1
+"""Confirmation, ensemble and untrained twin of each combination, and the raw points."""
 STUDY = """
 name: tiny
 seed: 1
@@ -34,8 +36,9 @@ def copy(root: Path, uri: str | None = None, phase: str | None = None):
     from study.record import Record
 
     folder = root / "tiny"
-    skipped = {"search": "*-confirm-*", "nothing": "*+*"}.get(phase or "", "nothing to skip")
-    shutil.copytree(_whole(), folder, ignore=shutil.ignore_patterns(skipped))
+    tested = ("*-confirm-*", "*-ensemble", "*-untrained-*", "*+untrained")
+    skipped = {"search": tested, "nothing": ("*+*",)}.get(phase or "", ())
+    shutil.copytree(_whole(), folder, ignore=shutil.ignore_patterns(*skipped))
     manifest = json.loads((folder / "study.json").read_text())
     manifest["config"]["tracking"]["uri"] = uri
     manifest["identity"] = uuid4().hex
@@ -116,13 +119,14 @@ def _confirmations(study, record):
     from study import confirmation
 
     found = record.results()
-    return [
+    of_combinations = [
         trial
         for combination in study.combinations
         for trial in confirmation.plan(
             study.config, [r for r in found if r.trial.combination == combination.label]
         )
     ]
+    return of_combinations + confirmation.raw(study.config)
 
 
 def _run(study, record, trial, prune: bool = False) -> None:

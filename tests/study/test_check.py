@@ -181,14 +181,15 @@ def test_a_wrong_group_size_is_not_also_called_too_large(tmp_path):
     ]
 
 
-def test_planned_trials_are_those_of_the_search_and_the_confirmations(tmp_path):
+def test_planned_trials_are_those_of_the_search_and_those_read_on_the_test(tmp_path):
     study = accepted(
         tmp_path,
-        "search.encoder.mlp: {}",
+        "search.encoder.mlp: {width: 16}",
         "budget.trials_per_combination: 3",
         "protocol.confirmation: {top: 5, seeds: 2}",
     )
-    assert study.planned_trials == 2 * (3 + 3 * 2)
+    confirmed, ensembles, untrained, raw = 3 * 2, 3, 2, 1
+    assert study.planned_trials == 2 * (3 + confirmed + ensembles + untrained) + raw
 
 
 def test_control_characters_of_a_file_never_reach_the_terminal(tmp_path):

@@ -93,7 +93,9 @@ def test_a_right_file_is_described(called, tmp_path):
     path.write_text(written())
     code, out, err = called("check", path, "--root", tmp_path)
     assert (code, err) == (0, "")
-    assert out.startswith("study small: 1 combinations x 32 trials, 33 with confirmations\n")
+    assert out.startswith(
+        "study small: 1 combinations x 32 trials, 36 with those that are read on the test\n"
+    )
     assert "loss.triplet.margin: 0.05 to 0.5, logarithmic" in out
     assert "encoder.linear.width = 16" in out
 

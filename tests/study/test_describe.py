@@ -5,7 +5,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from study.describe import describe, in_words
+from study.describe import describe
+from study.ranges import in_words
 from tests.study.files import accepted
 
 
@@ -39,7 +40,7 @@ def test_a_study_is_described_before_it_runs(tmp_path):
     locked = len(study.data.final.held_out)
     folds = [f"{len(fold.train)}+{len(fold.held_out)}" for fold in study.data.folds]
     assert data.splitlines() == [
-        "study small: 2 combinations x 5 trials, 12 with confirmations",
+        "study small: 2 combinations x 5 trials, 17 with those that are read on the test",
         f"data: digits, 1797 points of shape (64,), 10 classes; {locked} locked away for the test",
         f"folds (train+validation): {folds[0]}, {folds[1]}",
     ]

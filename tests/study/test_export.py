@@ -48,7 +48,10 @@ def test_the_configuration_is_that_of_the_best_complete_trial_with_all_its_figur
     content = load(folder / name / "configuration.yaml")
     found = record.result(f"{name}-0001")
     assert content.configuration == found.trial.configuration
-    for run, key in [(content.search, f"{name}-0001"), (content.confirmation, CONFIRMED[name])]:
+    for run, key in [
+        (content.search, f"{name}-0001"),
+        (content.confirmations[0], CONFIRMED[name]),
+    ]:
         result = record.result(key)
         assert (run.key, run.seeds) == (key, result.trial.seeds)
         assert (run.metrics, run.execution) == (result.outcome.metrics, result.outcome.execution)
@@ -83,9 +86,8 @@ def test_a_card_tells_the_test_figure_first_and_how_far_it_can_be_trusted(confir
     card = (folder / name / "card.md").read_text().splitlines()
     assert card[0] == f"# {name}, from study tiny"
     assert card[2] == (
-        f"Test map_at_r.size3 {tested:.4f}: one confirmation on a fresh seed, test points read "
-        f"once; validation map_at_r.size3 {validated:.4f} (mean over folds, best of the search, "
-        "hence optimistic)."
+        f"Test map_at_r.size3 {tested:.4f}: one fresh seed; validation map_at_r.size3 "
+        f"{validated:.4f} (mean over folds, best of the search, hence optimistic)."
     )
     assert f"| `test/map_at_r.size3` | {tested:.6g} |" in card
     assert not any("train/loss" in line or "`val/map_at_r.size1`" in line for line in card)
@@ -103,15 +105,37 @@ def test_a_card_says_when_nothing_was_confirmed(searched):
     assert "test/" not in card
 
 
-def test_a_failed_confirmation_is_as_none(tmp_path):
+def test_a_failed_confirmation_is_left_out(tmp_path):
     record = finished_studies.copy(tmp_path)
     result = record.result(CONFIRMED[NAMES[0]])
     failed = replace(result.outcome, state="failed", reason="its process died", metrics={})
     record.publish(result.trial, result.attempt, failed)
-    assert confirmation_of(record.results(), record.result(f"{NAMES[0]}-0001")) is None
+    assert confirmation_of(record.results(), record.result(f"{NAMES[0]}-0001")) == []
     export(record, tmp_path / "export")
-    assert load(tmp_path / "export" / NAMES[0] / "configuration.yaml").confirmation is None
-    assert load(tmp_path / "export" / NAMES[1] / "configuration.yaml").confirmation is not None
+    assert load(tmp_path / "export" / NAMES[0] / "configuration.yaml").confirmations == ()
+    assert len(load(tmp_path / "export" / NAMES[1] / "configuration.yaml").confirmations) == 1
+
+
+def test_every_seed_is_exported_in_order_and_the_card_has_their_mean_and_interval(tmp_path):
+    record = finished_studies.copy(tmp_path)
+    name = NAMES[0]
+    result = record.result(CONFIRMED[name])
+    values = {1: 0.5, 2: 0.6, 10: 0.7}
+    for number, value in values.items():
+        trial = replace(result.trial, key=f"{name}-0001-confirm-{number}", seeds=(number,))
+        metrics = {**result.outcome.metrics, "test/map_at_r.size3": value}
+        record.plan(trial)
+        record.publish(trial, result.attempt, replace(result.outcome, metrics=metrics))
+    export(record, tmp_path / "export")
+    content = load(tmp_path / "export" / name / "configuration.yaml")
+    assert [run.seeds for run in content.confirmations] == [(1,), (2,), (10,)]
+    assert content.versions == record.manifest["versions"]
+    claim = (tmp_path / "export" / name / "card.md").read_text().splitlines()[2]
+    # 0.1 is the deviation of the three, 4.3027 the quantile of t for two degrees of freedom.
+    low, high = 0.6 - 4.30265 * 0.1 / 3**0.5, 0.6 + 4.30265 * 0.1 / 3**0.5
+    assert claim.startswith(
+        f"Test map_at_r.size3 0.6000 [{low:.4f}, {high:.4f}]: 3 fresh seeds, mean [95% interval]; "
+    )
 
 
 def test_a_combination_that_is_no_longer_complete_leaves_no_folder_behind(tmp_path):

@@ -15,7 +15,7 @@ def record(tmp_path_factory):
 @pytest.fixture
 def content(record):
     (result,) = record.results()
-    return exported(record, result, None)
+    return exported(record, result, [])
 
 
 def changed(folder, content, path, value):

@@ -30,16 +30,19 @@ def fail(record, *numbers, reason="its process died"):
 
 
 def figures(record, name):
-    """Validation, test and gap of the only complete trial of a combination, as shown."""
-    searched, confirmed = (
-        record.result(key).outcome.metrics for key in (f"{name}-0001", f"{name}-0001-confirm-1")
+    """Figures of the only complete trial of a combination, as shown; one seed has no interval."""
+    searched, confirmed, untrained = (
+        record.result(f"{name}-0001{suffix}").outcome.metrics
+        for suffix in ("", "-confirm-1", "-untrained-1")
     )
     found = [
         searched["val/map_at_r.size3"],
         confirmed["test/map_at_r.size3"],
+        untrained["test/map_at_r.size3"],
         searched["bound/t4_relative_gap.size3"],
     ]
-    return [f"{value:.4f}" for value in found]
+    validation, *others = [f"{value:.4f}" for value in found]
+    return [validation, others[0], "-", *others[1:]]
 
 
 def test_the_first_line_counts_trials_by_state_and_by_who_proposed_them(closed):
@@ -52,16 +55,21 @@ def test_the_first_line_counts_trials_by_state_and_by_who_proposed_them(closed):
 def test_the_best_of_every_combination_is_named_with_quality_and_gap(closed):
     record, finished = closed
     table = finished.text.split("\n\n")[1].splitlines()
-    assert table[0].split() == ["combination", "validation", "test", "gap", "best", "trial"]
+    heads = "combination validation test +- 95% untrained gap best trial"
+    assert table[0].split() == heads.split()
     rows = [line.split() for line in table[1:3]]
     assert sorted(rows) == [[name, *figures(record, name), f"{name}-0001"] for name in NAMES]
     assert rows[0][1] >= rows[1][1]
-    assert table[3] == "(validation and test: map_at_r.size3; gap: t4_relative_gap.size3)"
+    raw = record.result("identity+mean+untrained").outcome.metrics["test/map_at_r.size3"]
+    assert table[3] == (
+        "(validation, test, untrained: map_at_r.size3; gap: t4_relative_gap.size3; "
+        f"raw points without a model: {raw:.4f})"
+    )
 
 
 def test_columns_of_figures_end_below_their_headings(closed):
     head, *rows = closed[1].text.split("\n\n")[1].splitlines()[:3]
-    for heading in ("validation", "test", "gap"):
+    for heading in ("validation", "test", "untrained", "gap"):
         end = head.index(heading) + len(heading)
         assert {row[end - 1].isdigit() and row[end] == " " for row in rows} == {True}
 
@@ -95,9 +103,9 @@ def test_a_study_in_which_every_trial_failed_is_reported_and_not_exported(tmp_pa
         failed = replace(result.outcome, state="failed", reason="out of memory", metrics={})
         record.publish(result.trial, result.attempt, failed)
     finished = finish(record)
-    assert finished.failed == 6
+    assert finished.failed == 4 + finished_studies.TESTED
     assert finished.text.count("no complete trial") == len(NAMES)
-    assert "failed x6: out of memory (mlp+attention+triplet, mlp+mean+triplet)" in finished.text
+    assert "failed x11: out of memory (identity+mean+untrained, mlp+attention" in finished.text
     assert "export" not in finished.text
     assert (record.folder / "report" / "report.html").is_file()
 
@@ -111,7 +119,7 @@ def test_the_status_of_an_unfinished_study_tells_what_runs_and_what_waits(tmp_pa
         "4 at random; 0 confirmations; no driver is at work"
     )
     (unranked,) = [line for line in lines if line.startswith("mlp+mean")]
-    assert unranked.split() == ["mlp+mean+triplet", "-", "-", "-", "no", "complete", "trial"]
+    assert unranked.split() == ["mlp+mean+triplet", *["-"] * 5, "no", "complete", "trial"]
 
 
 def test_the_status_of_a_study_that_has_not_begun_waits(tmp_path):

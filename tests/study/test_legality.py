@@ -9,7 +9,7 @@ from trainables.importers.recognise import import_points
 
 LENT = catalogue.library("aggregator").offered()
 VIEWS = "search.views: {noise: {}}"
-WITH_VIEWS = "search.loss.infonce: {positives: views}"
+WITH_VIEWS = "search.loss.infonce: {level: groups, positives: views}"
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,10 @@ WITH_VIEWS = "search.loss.infonce: {positives: views}"
             f"search.views, from {', '.join(catalogue.names('views'))}",
         ),
         (
-            ["search.loss.infonce: {positives: [labels, views]}", "search.views: {}"],
+            [
+                "search.loss.infonce: {level: groups, positives: [labels, views]}",
+                "search.views: {}",
+            ],
             "search.loss.infonce: compares two views, but there are none; name some under "
             f"search.views, from {', '.join(catalogue.names('views'))}",
         ),
@@ -60,7 +63,7 @@ WITH_VIEWS = "search.loss.infonce: {positives: views}"
         ),
         (
             [
-                "search.loss.infonce: {positives: [labels, views]}",
+                "search.loss.infonce: {level: groups, positives: [labels, views]}",
                 VIEWS,
                 "search.training.group_views: disjoint",
             ],
@@ -97,7 +100,7 @@ def test_what_cannot_learn_or_cannot_be_is_refused(tmp_path, changes, problem):
 
 
 def test_a_limit_on_distances_needs_embeddings_of_any_length(tmp_path):
-    limited = "search.encoder.lipschitz-linear: {width: 8, bound: {low: 0.5, high: 2.0}}"
+    limited = "search.encoder.lipschitz-linear: {width: 16, bound: {low: 0.5, high: 2.0}}"
     assert refused(tmp_path, limited) == [
         "search.encoder.lipschitz-linear: its bound has no effect on embeddings of length 1; set "
         "protocol.normalize to false"
@@ -115,13 +118,13 @@ def test_judging_by_latent_groups_needs_an_encoder_that_tells_them(tmp_path):
 
 
 def test_an_encoder_of_unknown_stretch_is_not_wrapped(tmp_path):
-    changes = "search.encoder.lipschitz-transformer: {}", "protocol.normalize: false"
+    changes = "search.encoder.lipschitz-transformer: {width: 16}", "protocol.normalize: false"
     (problem,) = refused(tmp_path, *changes)
     assert problem.startswith("search.encoder.lipschitz-transformer: lipschitz needs an encoder ")
 
 
 def test_an_encoder_that_does_not_fit_the_points_is_refused(tmp_path):
-    (problem,) = refused(tmp_path, "search.encoder.conv4: {}")
+    (problem,) = refused(tmp_path, "search.encoder.conv4: {width: 16}")
     assert problem.startswith("search.encoder.conv4: ")
 
 
@@ -152,8 +155,8 @@ def test_a_model_without_anything_to_learn_is_refused(tmp_path):
 def test_wrappers_and_libraries_are_named_in_one_word(tmp_path):
     study = accepted(
         tmp_path,
-        "search.encoder.groupface-linear: {width: 8, latent: 4}",
-        "search.loss.library-MultiSimilarityLoss: {alpha: {low: 1.0, high: 4.0}}",
+        "search.encoder.groupface-linear: {width: 16, latent: 4}",
+        "search.loss.library-MultiSimilarityLoss: {level: groups, alpha: {low: 1.0, high: 4.0}}",
         "search.aggregator.library-Set2Set: {}",
     )
     labels = {combination.label for combination in study.combinations}
@@ -239,7 +242,9 @@ def test_the_theorem_covers_two_aggregators_of_the_library():
 
 
 def test_rules_across_the_options_of_a_component_are_asked(tmp_path):
-    (problem,) = refused(tmp_path, "search.loss.infonce: {contrast: [negatives, keys]}")
+    (problem,) = refused(
+        tmp_path, "search.loss.infonce: {level: groups, contrast: [negatives, keys]}"
+    )
     assert problem.startswith("search.loss.infonce.contrast: ")
 
 
@@ -265,7 +270,7 @@ def test_what_can_learn_is_accepted(tmp_path, changes):
 def test_each_problem_is_told_once_however_many_combinations_have_it(tmp_path):
     problems = refused(
         tmp_path,
-        "search.encoder.mlp: {}",
+        "search.encoder.mlp: {width: 16}",
         "search.aggregator.attention: {}",
         "search.loss.triplet.level: points",
     )

@@ -22,10 +22,10 @@ def test_the_same_file_changes_nothing(tmp_path):
         "budget.pack: 1",
         "budget.retries: 0",
         "tracking.uri: http://localhost:5000",
-        "search.encoder.mlp: {}",
-        "search.encoder.mlp: {width: [8, 16]}",
+        "search.encoder.mlp: {width: 16, depth: [1, 2]}",
+        "search.encoder.mlp: {width: 16}",
         "search.aggregator.max: {}",
-        "search.loss.infonce: {temperature: 0.1}",
+        "search.loss.infonce: {temperature: 0.1, level: groups}",
     ],
 )
 def test_what_may_grow_extends_a_study(tmp_path, change):
@@ -65,9 +65,9 @@ def test_a_database_is_kept_and_says_why(tmp_path):
 
 
 def test_a_component_taken_away_is_a_change(tmp_path):
-    old = manifest(accepted(tmp_path, "search.encoder.mlp: {width: 8}"))
+    old = manifest(accepted(tmp_path, "search.encoder.mlp: {width: 16}"))
     (problem,) = changes(old, manifest(accepted(tmp_path)))
-    assert problem.startswith("search.encoder.mlp.width: was 8, is now None")
+    assert problem.startswith("search.encoder.mlp.width: was 16, is now None")
 
 
 def test_a_budget_cannot_shrink(tmp_path):

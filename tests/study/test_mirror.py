@@ -3,7 +3,7 @@
 import pytest
 
 from tests.study import finished_studies
-from tests.study.finished_studies import CONFIRMATIONS, TRIALS
+from tests.study.finished_studies import TESTED, TRIALS
 from tests.study.mlflow_contents import artifacts, database, history, runs
 
 SEARCHED = "mlp+mean+triplet-0001"
@@ -24,11 +24,13 @@ def record(tmp_path_factory):
 def test_confirmations_hang_below_trials_and_trials_below_the_study(record):
     found = runs(database(record))
     above = {name: run.data.tags.get("mlflow.parentRunId") for name, run in found.items()}
-    assert len(found) == 1 + TRIALS + CONFIRMATIONS
+    assert len(found) == 1 + TRIALS + TESTED
     assert [name for name, run_id in above.items() if run_id is None] == ["tiny"]
     below_study = [name for name in above if above[name] == found["tiny"].info.run_id]
-    assert len(below_study) == TRIALS
-    assert above[CONFIRMED] == found[SEARCHED].info.run_id
+    assert len(below_study) == TRIALS + 1
+    assert "identity+mean+untrained" in below_study
+    for name in (CONFIRMED, f"{SEARCHED}-ensemble", f"{SEARCHED}-untrained-1"):
+        assert above[name] == found[SEARCHED].info.run_id
 
 
 def test_a_run_holds_configuration_metrics_and_times_of_its_trial(record):

@@ -2,6 +2,8 @@
 
 import shutil
 import tempfile
+from collections import Counter
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -19,12 +21,14 @@ from study.tuning import Engine
 from tests.study.files import accepted
 from trainables.attempt import Attempt, Outcome
 from trainables.stop_list import StopList
-from trainables.training import TrialTask
+from trainables.tasks import TrialTask
 
 pytestmark = pytest.mark.ray
 MEAN, MAX = "linear+mean+triplet", "linear+max+triplet"
 TWO = "search.aggregator.max: {}"
 ONE_EACH = ["budget.trials_per_combination: 1", "budget.pack: 1"]
+UNREAD = "protocol.confirmation: {top: 0}"
+RAW = "identity+mean+untrained"
 FINISHED = {"epoch": 1, "quality": 0.5, "is_finished": 1}
 
 
@@ -244,12 +248,31 @@ def test_a_study_is_not_finished_while_a_lost_trial_waits(driver):
     assert [result.trial for result in study.observed] == [trial]
 
 
-def test_the_packs_of_a_tuner_that_broke_down_run_again(driver):
-    study = driver("budget.trials_per_combination: 2", "budget.pack: 1", concurrent=2)
+def test_the_packs_of_a_tuner_that_broke_down_run_again_one_at_a_time(driver):
+    study = driver("budget.trials_per_combination: 4", "budget.pack: 1", concurrent=2)
     lost = [study.conductor.next_pack(pack) for pack in "ab"]
     study.conductor.end_all()
     assert study.conductor.running == 0
-    assert [study.conductor.next_pack(pack) for pack in "cd"] == lost
+    for trials, pack in zip(lost, "cd", strict=True):
+        assert study.conductor.next_pack(pack) == trials
+        assert study.conductor.next_pack("beside it") == []
+        study.run(pack, trials)
+    assert len(study.conductor.next_pack("e")) == len(study.conductor.next_pack("f")) == 1
+
+
+def test_the_only_pack_of_a_tuner_that_broke_down_is_to_blame(driver):
+    study = driver(
+        "budget.trials_per_combination: 2", "budget.pack: 1", "budget.retries: 0", UNREAD
+    )
+    innocent, guilty = (study.conductor.next_pack(pack)[0] for pack in "ab")
+    study.conductor.end_all()
+    study.run_next("c")
+    study.conductor.next_pack("d")
+    study.conductor.end_all()
+    assert study.conductor.next_pack("e") == []
+    assert study.conductor.is_finished
+    states = [study.record.result(trial.key).outcome.state for trial in (innocent, guilty)]
+    assert states == ["complete", "failed"]
 
 
 def test_an_error_while_tune_calls_stops_the_study_and_is_kept(driver):
@@ -296,7 +319,9 @@ def test_confirmations_come_once_the_search_of_their_combination_has_ended(drive
     assert not study.conductor.is_finished
     study.run("b", better, quality=0.75)
     assert study.run_next("c", state="failed", reason="a reason") == [f"{MEAN}-0001-confirm-1"]
-    assert study.conductor.next_pack("d") == []
+    baselines = [study.run_next(pack) for pack in "def"]
+    assert baselines == [[f"{MEAN}-0001-ensemble"], [f"{MEAN}-0001-untrained-1"], [RAW]]
+    assert study.conductor.next_pack("g") == []
     assert study.conductor.is_finished
     assert study.told() == 2 * [TrialState.COMPLETE]
 
@@ -308,7 +333,8 @@ def test_confirmations_of_one_combination_do_not_wait_for_another(driver):
     (confirmation,) = study.conductor.next_pack("c")
     assert (confirmation.phase, confirmation.combination) == ("confirmation", MEAN)
     study.run("b", second)
-    assert study.conductor.next_pack("d")[0].combination == MAX
+    others = [study.conductor.next_pack(pack)[0] for pack in "defgh"]
+    assert [trial.combination for trial in others] == [MEAN, MEAN, MAX, MAX, MAX]
 
 
 def test_the_next_driver_runs_only_confirmations_that_are_missing(driver):
@@ -317,18 +343,28 @@ def test_the_next_driver_runs_only_confirmations_that_are_missing(driver):
     found = [first.run_next(pack) for pack in ("a", "b")]
     first.conductor.next_pack("c")
     again = driver(*changes)
-    missing = [again.run_next(pack) for pack in ("d", "e")]
+    missing = [again.run_next(pack) for pack in "defghij"]
     assert found == [[f"{MEAN}-0000"], [f"{MEAN}-0000-confirm-1"]]
-    assert missing == [[f"{MEAN}-0000-confirm-2"], [f"{MEAN}-0000-confirm-3"]]
-    assert again.conductor.next_pack("f") == []
+    tested = ["confirm-2", "confirm-3", "ensemble", *(f"untrained-{n}" for n in (1, 2, 3))]
+    assert missing == [*([f"{MEAN}-0000-{name}"] for name in tested), [RAW]]
+    assert again.conductor.next_pack("k") == []
     assert again.conductor.is_finished
 
 
 def test_nothing_is_confirmed_where_nothing_is_complete(driver):
     study = driver(*ONE_EACH)
     study.run_next("a", state="failed", reason="a reason")
-    assert study.conductor.next_pack("b") == []
+    assert study.run_next("b") == [RAW]
+    assert study.conductor.next_pack("c") == []
     assert study.conductor.is_finished
+
+
+def test_a_planned_confirmation_goes_on_with_the_seed_it_began_with(driver):
+    first = driver(*ONE_EACH)
+    first.run_next("a")
+    (planned,) = first.conductor.next_pack("b")
+    first.record.plan(replace(planned, seeds=(7,)))
+    assert [trial.seeds for trial in driver(*ONE_EACH).conductor.next_pack("c")] == [(7,)]
 
 
 def test_a_pruner_never_hears_of_confirmations(driver):
@@ -373,14 +409,22 @@ def test_tune_waits_while_as_many_packs_run_as_shall_run_at_once(driver):
 
 def test_tune_waits_while_only_running_trials_can_bring_work_and_ends_after_them(driver):
     study = driver(*ONE_EACH)
-    searcher = PackSearcher(study.conductor, {}, 4)
-    for pack, waiting in ("ab", "cd"):
-        (task,) = searcher.suggest(pack)["tasks"]
-        assert searcher.suggest(waiting) is None
+    searcher = PackSearcher(study.conductor, {}, 5)
+
+    def end(pack, task):
         study.leave(study.record.trial(task["key"]))
         searcher.on_trial_complete(pack)
-    assert [result.trial.phase for result in study.observed] == ["search", "confirmation"]
-    assert searcher.suggest("e") == PackSearcher.FINISHED
+
+    (searched,) = searcher.suggest("a")["tasks"]
+    assert searcher.suggest("b") is None
+    end("a", searched)
+    tested = {pack: searcher.suggest(pack)["tasks"][0] for pack in "cdef"}
+    assert searcher.suggest("g") is None
+    for pack, task in tested.items():
+        end(pack, task)
+    phases = [result.trial.phase for result in study.observed]
+    assert phases == ["search", "confirmation", "ensemble", "untrained", "untrained"]
+    assert searcher.suggest("h") == PackSearcher.FINISHED
 
 
 def test_tune_is_given_nothing_more_after_an_interrupt(driver):
@@ -400,7 +444,8 @@ def test_every_epoch_of_every_trial_of_a_pack_reaches_optuna_through_tune(driver
     shared = {"stop_list": name, "folder": str(study.record.trials_folder)}
     Engine(study.study, study.conductor, shared, 1, on_step=lambda: None).run()
     assert study.told() == 2 * [TrialState.COMPLETE]
-    assert [result.trial.phase for result in study.observed] == ["search"] * 2 + ["confirmation"]
+    phases = Counter(result.trial.phase for result in study.observed)
+    assert phases == {"search": 2, "confirmation": 1, "ensemble": 1, "untrained": 2}
     for frozen in study.frozen():
         outcome = study.record.result(f"{MEAN}-{frozen.number:04d}").outcome
         *before, last = [h["metrics"]["val/map_at_r.size2"] for h in outcome.history]
@@ -410,7 +455,7 @@ def test_every_epoch_of_every_trial_of_a_pack_reaches_optuna_through_tune(driver
 
 def test_a_process_that_raises_is_told_by_tune_with_its_error(driver, stop_list):
     actor, name = stop_list
-    study = driver(*ONE_EACH, "budget.retries: 0", stop_list=actor)
+    study = driver(*ONE_EACH, UNREAD, "budget.retries: 0", stop_list=actor)
     shared = {"stop_list": name, "folder": "/dev/null/there"}
     Engine(study.study, study.conductor, shared, 1, on_step=lambda: None).run()
     (result,) = study.record.results()

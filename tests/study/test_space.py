@@ -40,7 +40,7 @@ def test_unknown_names_are_refused_with_the_nearest_one(tmp_path, change, proble
 
 
 def test_misspelt_views_are_not_also_called_missing(tmp_path):
-    changes = ["search.loss.infonce: {positives: views}", "search.views: {nois: {}}"]
+    changes = ["search.loss.infonce: {level: groups, positives: views}", "search.views: {nois: {}}"]
     assert refused(tmp_path, *changes) == ["search.views.nois: no such views; did you mean noise?"]
 
 

@@ -52,7 +52,7 @@ def test_a_study_is_named_with_what_selects_and_what_it_plans(tables):
 
 def test_every_planned_trial_is_a_row(record, tables):
     assert list(tables.trials["key"]) == [trial.key for trial in record.trials()]
-    assert len(tables.trials) == 4 + 2 + 2
+    assert len(tables.trials) == finished_studies.TRIALS + finished_studies.TESTED + 2
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,13 @@ from threading import Thread
 import pytest
 
 from tests.study import finished_studies, mlflow_contents
-from tests.study.finished_studies import COMBINATIONS, CONFIRMATIONS, TRIALS
+from tests.study.finished_studies import COMBINATIONS, TESTED, TRIALS
 from tests.study.mlflow_contents import artifacts, database, runs
 
 SEARCHED = "mlp+mean+triplet-0001"
 PRUNED = "mlp+mean+triplet-0000"
 CONFIRMED = f"{SEARCHED}-confirm-1"
-ALL = 1 + TRIALS + CONFIRMATIONS
+ALL = 1 + TRIALS + TESTED
 
 
 @pytest.fixture(scope="module")

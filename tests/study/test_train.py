@@ -40,8 +40,8 @@ def unconfirmed(tmp_path_factory):
 @pytest.mark.parametrize(("phase", "prefix"), [("search", "val/"), ("confirmation", "test/")])
 def test_training_again_gives_every_recorded_figure_to_the_last_bit(folder, name, phase, prefix):
     path = folder / name / "configuration.yaml"
-    repetition = train(path, phase)
-    assert repetition.recorded == load(path).run(phase).metrics
+    (repetition,) = train(path, phase)
+    assert repetition.recorded == load(path).runs(phase)[0].metrics
     assert repetition.metrics == repetition.recorded
     assert repetition.differing == []
     assert {f"{prefix}map_at_r.size3", f"{prefix}auc.points", "bound/t4_gap.size1"} <= set(
@@ -66,21 +66,31 @@ def test_the_command_compares_and_its_exit_code_says_whether_all_are_equal(folde
 
 
 def test_figures_that_differ_or_are_missing_are_shown_beside_each_other():
-    repetition = Repetition({"a": 1.0, "b": 2.0, "d": 4.0}, {"a": 1.0, "b": 2.5, "c": 3.0})
+    versions = ("torch: 2.0 now, 1.0 then",)
+    recorded = {"a": 1.0, "b": 2.5, "c": 3.0}
+    repetition = Repetition("key", {"a": 1.0, "b": 2.0, "d": 4.0}, recorded, versions)
     assert repetition.differing == ["b", "c", "d"]
     assert repetition.text.splitlines() == [
         "a: 1.0",
         "b: 2.0, recorded 2.5",
         "c: None, recorded 3.0",
         "d: 4.0, recorded None",
-        "1 of 4 metrics equal the recorded ones exactly",
+        "key: 1 of 4 metrics equal the recorded ones exactly",
+        "torch: 2.0 now, 1.0 then",
     ]
+
+
+def test_versions_are_told_only_where_figures_differ():
+    assert Repetition("key", {"a": 1.0}, {"a": 1.0}, ("torch: 2.0 now, 1.0 then",)).text == (
+        "a: 1.0\nkey: 1 of 1 metrics equal the recorded ones exactly"
+    )
 
 
 def test_points_that_have_moved_may_be_named(folder, tmp_path):
     moved = tmp_path / "moved.parquet"
     write_parquet(digits(), moved)
-    assert train(folder / "best" / "configuration.yaml", "search", str(moved)).differing == []
+    (repetition,) = train(folder / "best" / "configuration.yaml", "search", str(moved))
+    assert repetition.differing == []
 
 
 def test_other_points_are_refused(folder, tmp_path):
@@ -104,4 +114,4 @@ def test_points_that_are_not_there_are_told(folder):
 def test_a_confirmation_that_never_was_cannot_be_repeated(unconfirmed):
     with pytest.raises(ConfigError) as caught:
         train(unconfirmed, "confirmation")
-    assert caught.value.problems == ["confirmation: there is none; train without --confirm"]
+    assert caught.value.problems == ["confirmations: there are none; train without --confirm"]

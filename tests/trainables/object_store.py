@@ -10,6 +10,15 @@ from contextlib import contextmanager
 from unittest import mock
 
 PATIENCE_SECONDS = 60.0
+SERVER = """
+import sys
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import run_simple
+
+# One request at a time: moto looks and then writes, which a real server does in one step.
+application = DomainDispatcherApplication(create_backend_app)
+run_simple("127.0.0.1", int(sys.argv[1]), application, threaded=False)
+"""
 
 
 @contextmanager
@@ -26,7 +35,7 @@ def serving() -> Iterator[str]:
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        [sys.executable, "-c", SERVER, str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

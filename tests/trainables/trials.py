@@ -9,7 +9,7 @@ from trainables.configuration import Component, Configuration, Training
 from trainables.data import point_set
 from trainables.evaluation import Protocol
 from trainables.splits import Split
-from trainables.training import Rules, StudyData, TrialTask
+from trainables.tasks import Rules, StudyData, TrialTask
 
 BATCH = {"classes_per_batch": 3, "groups_per_class": 2, "group_size": 3, "group_size_spread": 1}
 DEFAULT = {

@@ -23,7 +23,7 @@ class LinearEncoder(Encoder):
         self,
         shape: tuple[int, ...],
         *,
-        width: Annotated[int, Ge(1), SearchAmong(16, 32, 64, 128)] = 64,
+        width: Annotated[int, Ge(1), SearchAmong(32, 64, 128)] = 64,
     ) -> None:
         super().__init__(shape, width)
         self.layers = nn.Sequential(nn.Flatten(), nn.Linear(prod(shape), width))

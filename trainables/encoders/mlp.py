@@ -34,7 +34,7 @@ class MlpEncoder(Encoder):
         self,
         shape: tuple[int, ...],
         *,
-        width: Annotated[int, Ge(1), SearchAmong(16, 32, 64, 128)] = 64,
+        width: Annotated[int, Ge(1), SearchAmong(32, 64, 128)] = 64,
         hidden: Annotated[int, Ge(1), SearchAmong(64, 128, 256)] = 128,
         depth: Annotated[int, Ge(1), SearchAmong(1, 2)] = 1,
         dropout: Annotated[float, Ge(0), Lt(1), Search(0.0, 0.5)] = 0.0,

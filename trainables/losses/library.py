@@ -7,13 +7,13 @@ one whose pairs or triplets a miner chooses. Options are those of their construc
 
 import inspect
 from types import ModuleType
-from typing import Any, Literal, final
+from typing import Annotated, Any, Literal, final
 
 from jaxtyping import Float
 from pytorch_metric_learning import losses, miners
 from torch import Tensor, nn
 
-from trainables.contracts import LabelledEmbeddings, Level, Loss, Need
+from trainables.contracts import LabelledEmbeddings, Level, Loss, Need, SearchAmong
 
 WIRED = {
     "num_classes": "classes",
@@ -30,6 +30,7 @@ FIXED = {("BatchHardMiner", "pos_strategy"), ("BatchHardMiner", "neg_strategy")}
 """Arguments of an ancestor that a miner sets itself."""
 IDLE = {"weight_reg_weight"}
 """Arguments without effect, since what they weigh is no option."""
+LEVEL = Annotated[Level, SearchAmong("groups", "both")]
 STRATEGY = Literal["easy", "semihard", "hard", "all"]
 TEXTS: dict[str, Any] = {
     "pos_strategy": STRATEGY,
@@ -91,7 +92,7 @@ class LibraryComponent:
         mined = [_option(miner, argument) for argument in of_miner]
         prefixed = [option.replace(name=f"miner_{option.name}") for option in mined if option]
         level = inspect.Parameter(
-            "level", inspect.Parameter.KEYWORD_ONLY, default="groups", annotation=Level
+            "level", inspect.Parameter.KEYWORD_ONLY, default="groups", annotation=LEVEL
         )
         wiring = [
             inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)

@@ -1,0 +1,134 @@
+"""Judges the models of a trial on the points that its splits hold out."""
+
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import final
+
+import torch
+from torch import Tensor
+
+from trainables.ensemble import Concatenated
+from trainables.evaluation import Evaluation, evaluate, quality_at
+from trainables.input_reading import InputSpace
+from trainables.member import TrainingError
+from trainables.model import GroupModel
+from trainables.splits import Split
+from trainables.tasks import PREFIXES, Phase, Rules, StudyData
+
+COLLAPSED = 1e-6
+
+
+@final
+@dataclass(frozen=True)
+class Judgement:
+    """What was found of the models of a trial.
+
+    Args:
+        metrics: by full name, means over the models; of an ensemble also ``concatenated/*``, of
+            its models as one.
+        member_metrics: the same of each model.
+        evaluations: of each model.
+    """
+
+    metrics: dict[str, float]
+    member_metrics: list[dict[str, float]]
+    evaluations: list[Evaluation]
+
+
+@final
+class Judge:
+    """Judges trials of one phase.
+
+    Args:
+        study: its data.
+        rules: how trials are judged.
+        phase: decides which points are held out, and how metrics are called.
+    """
+
+    def __init__(self, study: StudyData, rules: Rules, phase: Phase) -> None:
+        self.splits: tuple[Split, ...] = study.splits(phase)
+        self.quality_name = f"{PREFIXES[phase]}/{rules.quality_name}"
+        self._points, self._rules = study.points, rules
+        self._phase, self._prefix = phase, PREFIXES[phase]
+
+    def quality(self, models: list[GroupModel]) -> float:
+        """The validated quality: mean over the models, one for each split.
+
+        Raises:
+            TrainingError: if embeddings are not finite.
+        """
+        return fmean(
+            quality_at(
+                self._rules.quality_name,
+                *self._held_out(model, split),
+                model.aggregator,
+                self._rules.protocol,
+            )
+            for model, split in zip(models, self.splits, strict=True)
+        )
+
+    def judge(self, models: list[GroupModel]) -> Judgement:
+        """All metrics of the models, one for each split.
+
+        Raises:
+            TrainingError: if embeddings are not finite, or have collapsed.
+        """
+        evaluations = [
+            self._evaluated(model, split) for model, split in zip(models, self.splits, strict=True)
+        ]
+        member_metrics = [self._named(evaluation) for evaluation in evaluations]
+        metrics = {
+            name: fmean(of_member[name] for of_member in member_metrics)
+            for name in member_metrics[0]
+        }
+        if self._phase == "ensemble":
+            metrics |= self._side_by_side(models)
+        return Judgement(metrics, member_metrics, evaluations)
+
+    def _side_by_side(self, models: list[GroupModel]) -> dict[str, float]:
+        """Quality of the models as one, all of which are judged by the same points."""
+        split, aggregators = self.splits[0], [model.aggregator for model in models]
+        _, labels, groups = self._held_out(models[0], split)
+        embeddings = torch.cat([self._held_out(model, split)[0] for model in models], dim=1)
+        protocol = self._rules.protocol
+        found = evaluate(embeddings, labels, groups, Concatenated(aggregators), protocol)
+        return {f"concatenated/{name}": value for name, value in found.quality.items()}
+
+    def _held_out(self, model: GroupModel, split: Split) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Embeddings, labels and natural groups of the points that a split holds out."""
+        points, rows = self._points, split.held_out
+        embeddings = model.embed_all(points.take(rows))
+        if not bool(embeddings.isfinite().all()):
+            raise TrainingError("embeddings are not finite")
+        groups = None if points.groups is None else torch.tensor(points.groups[rows])
+        return embeddings, torch.tensor(points.labels[rows]), groups
+
+    def _evaluated(self, model: GroupModel, split: Split) -> Evaluation:
+        inputs = self._inputs(model, split)
+        held_out = self._held_out(model, split)
+        found = evaluate(*held_out, model.aggregator, self._rules.protocol, inputs)
+        return replace(found, quality=found.quality | self._group_aware_quality(model, split))
+
+    def _inputs(self, model: GroupModel, split: Split) -> InputSpace | None:
+        """The points themselves, where the encoder's stretch of their distances is known."""
+        # Embeddings of length 1 are stretched once more, without a limit near 0.
+        lipschitz = model.encoder.lipschitz()
+        if lipschitz is None or self._rules.unit_length:
+            return None
+        return InputSpace(self._points.take(split.held_out), lipschitz)
+
+    def _group_aware_quality(self, model: GroupModel, split: Split) -> dict[str, float]:
+        if self._rules.group_aware is None or not model.encoder.tells_groups:
+            return {}
+        embeddings, logits = model.encode_all(self._points.take(split.held_out))
+        assert logits is not None
+        labels = torch.tensor(self._points.labels[split.held_out])
+        return self._rules.group_aware.quality(embeddings, logits, labels)
+
+    def _named(self, evaluation: Evaluation) -> dict[str, float]:
+        """Metrics of one model under their full names; refuses collapsed embeddings."""
+        for name, value in evaluation.bound.items():
+            if name.startswith("scale.") and value < COLLAPSED:
+                raise TrainingError(f"collapsed: different classes are {value:.1e} apart")
+        quality = {f"{self._prefix}/{name}": value for name, value in evaluation.quality.items()}
+        return {**quality, **{f"bound/{name}": value for name, value in evaluation.bound.items()}}
