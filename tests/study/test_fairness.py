@@ -4,6 +4,7 @@ import pytest
 
 from study.fairness import problems
 from study.space import search_space
+from tests.study.files import refused
 
 LOSS = {"triplet": {}}
 
@@ -41,3 +42,14 @@ def test_losses_on_different_levels_are_refused():
     (problem,) = unfair({"mlp": {}}, {"triplet": {"level": "points"}, "infonce": {}})
     assert problem.startswith("search.loss: level must be the same for every loss")
     assert "infonce has one of groups, both, triplet has points" in problem
+
+
+def test_a_budget_of_its_own_for_a_combination_is_refused(tmp_path):
+    budget = "budget.trials_per_combination: {linear+mean+triplet: 64, mlp+mean+triplet: 8}"
+    (problem,) = refused(tmp_path, budget)
+    assert problem.startswith("budget.trials_per_combination: must be an integer, got ")
+
+
+def test_a_study_file_of_unequal_combinations_is_refused(tmp_path):
+    (problem,) = refused(tmp_path, "search.encoder.mlp: {width: 64}")
+    assert problem.startswith("search.encoder: width must be the same for every encoder")

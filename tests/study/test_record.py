@@ -10,6 +10,7 @@ from study.manifest import manifest
 from study.record import Record, Trial
 from tests.study.files import accepted
 from trainables.attempt import Attempt, Outcome
+from trainables.splits import LeakError
 
 TRIAL = Trial(
     key="linear+mean+triplet-0000",
@@ -49,6 +50,17 @@ def test_a_record_is_read_back_as_it_was_written(record):
     (read,) = again.results()
     assert (read.trial, read.attempt) == (TRIAL, 1)
     assert str(read.outcome) == str(result.outcome)
+
+
+def test_a_search_that_has_read_the_test_points_is_refused(record):
+    record.plan(TRIAL)
+    read = outcome(metrics={"val/map_at_r.size2": 0.5, "test/map_at_r.size2": 0.5})
+    with pytest.raises(LeakError, match="must not read the test points"):
+        record.publish(TRIAL, 1, read)
+    assert record.results() == []
+    confirmation = replace(TRIAL, key=f"{TRIAL.key}-confirm-1", phase="confirmation")
+    record.plan(confirmation)
+    assert record.publish(confirmation, 1, read).outcome == read
 
 
 def test_a_trial_without_a_result_is_planned_and_not_finished(record):
