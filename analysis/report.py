@@ -22,7 +22,9 @@ from analysis.figures import (
     quality_against_gap,
     states,
 )
+from analysis.gap_correlation import gap_correlation
 from analysis.leaderboard import best_trials, confirmations, leaderboard
+from analysis.margin_by_size import margin_by_size
 from analysis.metric_names import BOUNDS, in_words
 from analysis.seeds_needed import MOST, STATED, recommended
 from analysis.significance import obstacle, pairs, repeated_qualities
@@ -130,6 +132,8 @@ def _page(tables: StudyTables, pictures: list[Picture]) -> str:
         stated=STATED,
         most_seeds=MOST,
         configurations=_configurations(tables),
+        margins=_rows(margin_by_size(tables)),
+        correlations=_rows(gap_correlation(tables)),
         bound_gaps=_rows(bound_gap(tables)),
         bound_symbols=BOUNDS,
         reasons=_rows(reasons(tables)),
