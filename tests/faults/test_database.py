@@ -81,9 +81,13 @@ def test_a_study_in_postgres_survives_its_driver_and_its_database(tmp_path, serv
     assert Counter(result.trial.phase for result in results.values()) == {
         "search": 8,
         "confirmation": 2,
+        "ensemble": 2,
+        "untrained": 3,
     }
     assert in_mlflow(record) == states
-    searched = {key: state for key, state in states.items() if "confirm" not in key}
+    searched = {
+        key: states[key] for key, result in results.items() if result.trial.phase == "search"
+    }
     assert in_optuna(record) == searched
     left = {path.name for path in record.folder.iterdir()}
     assert left.isdisjoint({"optuna.journal", "lease.json"})

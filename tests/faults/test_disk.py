@@ -45,7 +45,7 @@ def test_a_full_disk_stops_a_study_until_there_is_room_again(study, stock, small
     assert stopped.returncode == 2, (stopped.stdout, stopped.stderr)
     assert "No space left on device" in stopped.stderr.splitlines()[-1]
     assert "Traceback" not in stopped.stderr
-    assert of.results < 18
+    assert of.results < 16
     (small_disk / "filler").unlink()
     again = of.launch()
     assert again.returncode == 0, again.stderr

@@ -126,16 +126,18 @@ def test_a_study_on_an_object_store_is_launched_and_ends_whole(tmp_path, root, s
     assert f"report   {folder}/report/report.html" in ended.stdout
     assert (folder / "report" / "report.html").read_text().startswith("<!")
     results = Record(folder).results()
-    assert len(results) == 6 + 2
+    # Two combinations, each with confirmation, ensemble and untrained twin; and the raw points.
+    assert len(results) == 6 + 3 * 2 + 1
     assert {result.outcome.state for result in results} <= {"complete", "pruned"}
     assert not list(tmp_path.glob("studies*"))
     client = MlflowClient(uri)
     (experiment,) = [e for e in client.search_experiments() if e.name == "small"]
     assert experiment.artifact_location == f"{root}/mlartifacts/small"
     runs = client.search_runs([experiment.experiment_id])
-    assert len(runs) == 1 + 6 + 2
+    assert len(runs) == 1 + len(results)
     names = {"weights.safetensors", "bounds.parquet", "bound_gap.png"}
-    complete = [run for run in runs if run.data.tags.get("state") == "complete"]
+    searched = [run for run in runs if run.data.tags.get("phase") == "search"]
+    complete = [run for run in searched if run.data.tags["state"] == "complete"]
     files = {artifact.path for artifact in client.list_artifacts(complete[0].info.run_id)}
     assert names <= files
     for verb in ("status", "sync", "report", "export"):
