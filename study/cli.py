@@ -10,38 +10,13 @@ import click
 
 from study.command import same_again
 from study.errors import StudyError
+from study.options import data_option, file_argument, name_argument, root_option
 
 STORAGE_FAULTS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 DONE, SOME_FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
-
-FOLDER = click.Path(path_type=Path, file_okay=False)
-
-
-def _place(context: click.Context, option: click.Parameter, text: str) -> Any:
-    """A folder of this machine, or the address of one on an object store."""
-    if "://" not in text:
-        return FOLDER.convert(text, option, context)
-    from trainables.places import place
-
-    try:
-        return place(text)
-    except (ImportError, ValueError) as error:
-        raise click.BadParameter(f'{error}; see the README, "Where a study lies"') from error
-
-
-root_option = click.option(
-    "--root",
-    callback=_place,
-    default="studies",
-    show_default=True,
-    help="Folder of all studies, or its address on an object store.",
-)
-data_option = click.option("--data", help="`digits` or a Parquet file, instead of data.source.")
-file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-name_argument = click.argument("name")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -54,11 +29,18 @@ def cli() -> None:
 @file_argument
 @data_option
 @root_option
-def check(file: Path, data: str | None, root: Path) -> None:
-    """Validate a study file against its components and its data; show what would run."""
-    from study.describe import describe
+@click.option("--packs", type=click.IntRange(1), help="Packs at a time, where it is to run.")
+@click.option("--quick", is_flag=True, help="Do not try what it will cost.")
+def check(file: Path, data: str | None, root: Path, packs: int | None, quick: bool) -> None:
+    """Validate a study file against its components and data; show what would run, and its cost."""
+    study = _prepared(file, data, root)
+    from study.describe import describe, describe_cost
 
-    click.echo(describe(_prepared(file, data, root)))
+    click.echo(describe(study))
+    if not quick:
+        from study.cost import cost
+
+        click.echo(f"\n{describe_cost(cost(study, packs))}")
 
 
 @cli.command()

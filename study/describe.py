@@ -1,6 +1,7 @@
 """What a study would run, in words: what ``study check`` prints."""
 
 from study.check import Study
+from study.cost import GIB, Cost, Range
 from study.ranges import in_words
 
 
@@ -27,3 +28,27 @@ def describe(study: Study) -> str:
         }
         lines += [f"  {name} = {value}" for name, value in sorted(fixed.items())]
     return "\n".join(lines)
+
+
+def describe_cost(cost: Cost) -> str:
+    """What a study takes, and what its budget will not do for."""
+    slowest = max(cost.trials, key=lambda label: cost.trials[label])
+    lines = [
+        f"cost, with {cost.packs} packs at a time on machines like this one:",
+        f"  time    {duration(cost.seconds.low)} to {duration(cost.seconds.high)}; alone, a whole "
+        f"trial of {slowest} takes {duration(cost.trials[slowest])}",
+        f"  memory  {_gibibytes(cost.memory)} of all processes together",
+        f"  disk    {_gibibytes(cost.disk)} of record and MLflow",
+    ]
+    return "\n".join([*lines, *(f"warning: {warning}" for warning in cost.warnings)])
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a reader takes them in: ``40 s``, ``25 min``, ``3.5 h``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def _gibibytes(bytes_: Range) -> str:
+    return f"{bytes_.low / GIB:.2g} to {bytes_.high / GIB:.2g} GiB"

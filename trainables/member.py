@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import perf_counter
 from typing import Any, NamedTuple, final
 
 import numpy as np
@@ -103,6 +104,21 @@ class Member:
         if not math.isfinite(mean):
             raise TrainingError(f"the loss became {mean} in epoch {self.epochs}")
         return mean
+
+    def try_steps(self, most: int) -> tuple[list[float], int]:
+        """Seconds of the first steps of an epoch, and how many steps it has.
+
+        For a probe: what has learned here is not to be trained on.
+        """
+        seconds = []
+        self._learning.train()
+        with self._own_randomness():
+            plans = self._sampler.epoch(self._generator)
+            for plan in plans[:most]:
+                began = perf_counter()
+                self._step(plan)
+                seconds.append(perf_counter() - began)
+        return seconds, len(plans)
 
     def encode(self, plan: StepPlan) -> EncodedStep:
         """What the loss sees of one step; a teacher, if there is one, encodes the second views."""

@@ -91,7 +91,7 @@ def test_a_file_that_is_missing_is_one_line(called, tmp_path, verb):
 def test_a_right_file_is_described(called, tmp_path):
     path = tmp_path / "study.yaml"
     path.write_text(written())
-    code, out, err = called("check", path, "--root", tmp_path)
+    code, out, err = called("check", path, "--root", tmp_path, "--quick")
     assert (code, err) == (0, "")
     assert out.startswith(
         "study small: 1 combinations x 32 trials, 36 with those that are read on the test\n"
@@ -165,7 +165,7 @@ def test_a_study_file_is_written_and_not_overwritten(called, tmp_path):
     assert path.read_text() == printed
     code, _, err = called("init", "digits", "--out", path)
     assert (code, err) == (2, f"{path}: exists already; remove it or name another file\n")
-    assert called("check", path, "--root", tmp_path)[0] == 0
+    assert called("check", path, "--root", tmp_path, "--quick")[0] == 0
 
 
 def test_components_are_listed_for_people_and_for_programs(called):

@@ -1,0 +1,40 @@
+import pytest
+import torch
+
+from tests.trainables.trials import RULES, nested, study_of
+from trainables.configuration import Configuration
+from trainables.member import Member
+from trainables.probe import peak_memory, probe
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    """A probe sets the number of threads of its process."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_probe_times_every_part_of_a_trial():
+    study = study_of()
+    found = probe(nested(), study, RULES, threads=1)
+    assert torch.get_num_threads() == 1
+    member = Member(
+        Configuration.from_nested(nested()), study.points, study.folds[0].train, 0, True
+    )
+    assert found.steps == len(member._sampler.epoch(member._generator))
+    assert min(found.build, found.step, found.validation, found.judgement) > 0
+    assert found.epoch == found.step * found.steps
+    parameters = member.model.state_dict().values()
+    assert found.weights == sum(4 * tensor.numel() for tensor in parameters)
+    assert 0 <= found.own_memory < found.memory <= peak_memory()
+
+
+def test_a_try_of_a_few_steps_counts_no_epoch():
+    study = study_of()
+    member = Member(
+        Configuration.from_nested(nested()), study.points, study.folds[0].train, 0, True
+    )
+    seconds, steps = member.try_steps(1)
+    assert (len(seconds), member.epochs) == (1, 0)
+    assert steps > 1

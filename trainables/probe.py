@@ -1,0 +1,92 @@
+"""A short try of one configuration: how long the parts of its training take, and what they need."""
+
+import resource
+from collections.abc import Callable
+from dataclasses import replace
+from statistics import median
+from time import perf_counter
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+
+from trainables.configuration import Configuration
+from trainables.judging import Judge
+from trainables.member import Member
+from trainables.tasks import Rules, StudyData
+
+STEPS = 6
+KIBIBYTE = 1 << 10
+Result = TypeVar("Result")
+
+
+class Probe(NamedTuple):
+    """What one member of a trial takes on the first fold.
+
+    Args:
+        build: seconds until it can train.
+        step: seconds of a step of training.
+        steps: steps of an epoch.
+        validation: seconds of a validation.
+        judgement: seconds of the evaluation at the end.
+        memory: most bytes of the process.
+        own_memory: bytes of these that the member has brought.
+        weights: bytes of the model.
+    """
+
+    build: float
+    step: float
+    steps: int
+    validation: float
+    judgement: float
+    memory: int
+    own_memory: int
+    weights: int
+
+    @property
+    def epoch(self) -> float:
+        """Seconds of an epoch, without its validation."""
+        return self.step * self.steps
+
+
+def probe(configuration: dict[str, Any], study: StudyData, rules: Rules, threads: int) -> Probe:
+    """Builds a member, takes a few steps and evaluates it; in a process of its own, for its memory.
+
+    Args:
+        configuration: as ``Configuration.nested``.
+        study: its data.
+        rules: how trials are judged.
+        threads: of a pack.
+
+    Raises:
+        TrainingError: if the loss is not finite or the embeddings have collapsed.
+    """
+    torch.set_num_threads(threads)
+    before, fold = peak_memory(), study.folds[0]
+    judge = Judge(replace(study, folds=(fold,)), rules, "search")
+    parsed = Configuration.from_nested(configuration)
+    build, member = _timed(lambda: Member(parsed, study.points, fold.train, 0, rules.unit_length))
+    seconds, steps = member.try_steps(STEPS)
+    validation, _ = _timed(lambda: judge.quality([member.model]))
+    judgement, _ = _timed(lambda: judge.judge([member.model]))
+    return Probe(
+        build=build,
+        # The first step also pays for what is only done once.
+        step=median(seconds[1:] or seconds),
+        steps=steps,
+        validation=validation,
+        judgement=judgement,
+        memory=peak_memory(),
+        own_memory=peak_memory() - before,
+        weights=sum(t.numel() * t.element_size() for t in member.model.state_dict().values()),
+    )
+
+
+def _timed(call: Callable[[], Result]) -> tuple[float, Result]:
+    began = perf_counter()
+    result = call()
+    return perf_counter() - began, result
+
+
+def peak_memory() -> int:
+    """Most bytes that this process has had in memory."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIBIBYTE
