@@ -24,6 +24,7 @@ REASONS = {
     "hold": r"time limit.* 0\.5 min.*|its process died.*2 times",
     "memory": r"out of memory: .*",
 }
+TOGETHER = ("raise", "nan", "die", "hang")
 ALL = {
     "search": {
         "encoder": {"mlp": {"width": 16, "hidden": [32, 64], "dropout": 0.0}},
@@ -74,14 +75,14 @@ def check_only_the_faulty_failed(of, ended, row) -> None:
 
 
 def test_faults_of_some_trials_harm_no_other(study, stock):
-    of = hit(study, "raise", "nan", "die", "hang")
+    of = hit(study, *TOGETHER)
     ended = of.launch()
     assert sorted(expected(of).values()) == ["die", "hang", "nan", *["none"] * 4, "raise"]
     check_only_the_faulty_failed(of, ended, stock(of, "component: several", injected(of)))
 
 
 @every
-@pytest.mark.parametrize("fault", REASONS)
+@pytest.mark.parametrize("fault", [fault for fault in REASONS if fault not in TOGETHER])
 def test_a_fault_of_a_component_fails_its_own_trials_only(study, stock, fault):
     of = hit(study, fault)
     ended = of.launch()
