@@ -5,7 +5,7 @@ from typing import final
 
 import pandas as pd
 
-from analysis.leaderboard import leaderboard
+from analysis.leaderboard import complete_trials, leaderboard
 from analysis.summary import reasons, summary
 from analysis.tables import StudyTables
 from analysis.training_gain import raw_quality, training_gain
@@ -40,7 +40,7 @@ def finish(record: Record) -> Finished:
     tables = read_tables(record)
     lines = [_headline(tables), "", _board(tables), *_failures(tables), ""]
     lines += [f"report   {report.write(record, tables)}"]
-    if (tables.trials["state"] == "complete").any():
+    if not complete_trials(tables).empty:
         export(record, record.folder / "export")
         lines += [f"export   {record.folder / 'export'}"]
     lines += [f"MLflow   {_tracked(record)}"]

@@ -96,8 +96,8 @@ def test_a_driver_killed_or_stopped_loses_nothing(study, stock):
 @every
 def test_a_driver_killed_in_search_and_confirmation_loses_nothing(study, stock):
     of = study(**LONG)
-    codes = [*kill_in_search(of, 6), *kill_in_confirmation(of, 2)]
-    assert codes == [-SIGKILL] * 8
+    codes = [*kill_in_search(of, 7), *kill_in_confirmation(of, 2)]
+    assert codes == [-SIGKILL] * 9
     assert of.confirmed < SEEDS * COMBINATIONS
     ended = of.launch()
     assert ended.returncode == 0, ended.stderr
@@ -107,8 +107,8 @@ def test_a_driver_killed_in_search_and_confirmation_loses_nothing(study, stock):
 @every
 def test_a_driver_killed_beside_postgres_loses_nothing(study, stock, server):
     of = study(**LONG, storage={"database": server.database()})
-    codes = [*kill_in_search(of, 7), *kill_in_confirmation(of, 2)]
-    assert codes == [-SIGKILL] * 9
+    codes = [*kill_in_search(of, 8), *kill_in_confirmation(of, 2)]
+    assert codes == [-SIGKILL] * 10
     assert of.confirmed < SEEDS * COMBINATIONS
     ended = of.launch()
     assert ended.returncode == 0, ended.stderr
