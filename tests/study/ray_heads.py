@@ -33,14 +33,16 @@ def heads(*environments: dict[str, str]) -> Iterator[list[Head]]:
     with ExitStack() as stack:
         started = [stack.enter_context(_started(environment)) for environment in environments]
         for head in started:
-            _wait(head)
+            _wait(head.folder / "head.log", head.process)
         yield started
 
 
 @contextmanager
 def node(head: Head, **environment: str) -> Iterator[None]:
     """One node more of a cluster."""
-    with _block(head.folder / "node.log", ["--address", head.address], environment):
+    log = head.folder / "node.log"
+    with _block(log, ["--address", head.address], environment) as process:
+        _wait(log, process)
         yield
 
 
@@ -81,10 +83,10 @@ def _block(
         process.wait()
 
 
-def _wait(head: Head) -> None:
-    """Until the head says that it has started: its address alone is there much earlier."""
+def _wait(log: Path, process: subprocess.Popen[bytes]) -> None:
+    """Until a node says that it has started: a head's address alone is there much earlier."""
     until = time.monotonic() + PATIENCE_SECONDS
-    while "Ray runtime started" not in (head.folder / "head.log").read_text():
-        assert head.process.poll() is None, (head.folder / "head.log").read_text()
-        assert time.monotonic() < until, "the head did not start"
+    while "Ray runtime started" not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < until, "the node did not start"
         time.sleep(0.1)
