@@ -5,13 +5,13 @@ from signal import SIGKILL
 
 import pytest
 
-from tests.faults.level import IS_EVERY
+from tests.faults.level import every
 from tests.faults.processes import send, training
 from tests.faults.studies import ended, until
 
 pytestmark = pytest.mark.ray
 CHANCE = 20230602
-KILLS = 10 if IS_EVERY else 1
+KILLS = 10
 
 
 def kill(of, process, kills: int) -> None:
@@ -27,8 +27,9 @@ def kill(of, process, kills: int) -> None:
         until(process, is_done)
 
 
+@every
 def test_trials_whose_process_is_killed_run_again(study, stock):
-    of = study(budget={"trials_per_combination": 8 if IS_EVERY else 4, "retries": KILLS})
+    of = study(budget={"trials_per_combination": 8, "retries": KILLS})
     with of.launching() as process:
         kill(of, process, KILLS)
         launched = ended(process)
