@@ -271,4 +271,7 @@ def test_a_search_is_the_same_whatever_the_test_points_are():
     changed = np.array(study.points.points)
     changed[test] = 1e6
     other = replace(study, points=point_set(changed, labels, names, "changed"))
-    same(timeless(run_of(study=study).run()), timeless(run_of(study=other).run()))
+    assert timeless(run_of(study=study).run()) == timeless(run_of(study=other).run())
+    seen = replace(study, folds=study_of().folds)
+    leaking = replace(other, folds=study_of().folds)
+    assert timeless(run_of(study=seen).run()) != timeless(run_of(study=leaking).run())
