@@ -3,7 +3,7 @@
 import pandas as pd
 
 from analysis.intervals import mean_intervals
-from analysis.leaderboard import best_trials
+from analysis.leaderboard import best_runs
 from analysis.metric_names import BOUNDS
 from analysis.tables import StudyTables
 
@@ -20,10 +20,7 @@ def best_pairs(tables: StudyTables) -> pd.DataFrame:
         Columns of the table of bounds, with ``combination`` and ``phase`` of the trial in front;
         best combination first.
     """
-    columns = ["combination", "number"]
-    trials = tables.trials
-    trained = (trials["state"] == "complete") & trials["phase"].isin(PHASES)
-    runs = best_trials(tables)[columns].merge(trials[trained], on=columns)
+    runs = best_runs(tables, *PHASES)
     return runs[["combination", "phase", "key"]].merge(tables.bounds, on="key")
 
 

@@ -28,6 +28,13 @@ def best_trials(tables: StudyTables) -> pd.DataFrame:
     return ordered.drop_duplicates("combination").reset_index(drop=True)
 
 
+def best_runs(tables: StudyTables, *phases: str) -> pd.DataFrame:
+    """Complete trials of these phases: those of each combination's best trial, best first."""
+    trials = tables.trials
+    wanted = trials[trials["phase"].isin(phases) & (trials["state"] == "complete")]
+    return best_trials(tables)[["combination", "number"]].merge(wanted)
+
+
 def metric(tables: StudyTables, name: str) -> pd.Series:
     """Values of one metric by the key of its trial."""
     metrics = tables.metrics

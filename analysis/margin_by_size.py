@@ -3,7 +3,7 @@
 import pandas as pd
 
 from analysis.intervals import mean_intervals
-from analysis.leaderboard import best_trials
+from analysis.leaderboard import best_runs
 from analysis.tables import StudyTables
 
 QUANTITIES = ["m_star", "distance", "best", "best_gap", "best_tightness", "certified"]
@@ -24,18 +24,14 @@ def margin_by_size(tables: StudyTables) -> pd.DataFrame:
         each with its 95% t-interval in ``*_low`` and ``*_high``, NaN for a single seed. What only
         covered aggregators have is NaN for others.
     """
-    best = best_trials(tables)[["combination", "number"]]
-    trials = tables.trials
-    confirmed = trials[(trials["phase"] == "confirmation") & (trials["state"] == "complete")]
-    runs = best.merge(confirmed)[["combination", "key"]]
+    runs = best_runs(tables, "confirmation")[["combination", "key"]]
     values = runs.merge(_by_size(tables), on="key")
-    means = mean_intervals(values, ["combination", "size"], QUANTITIES)
-    order = {name: place for place, name in enumerate(best["combination"])}
-    return means.sort_values(
+    order = {name: place for place, name in enumerate(values["combination"].unique())}
+    ordered = values.sort_values(
         ["combination", "size"],
         key=lambda column: column.map(order) if column.name == "combination" else column,
-        ignore_index=True,
     )
+    return mean_intervals(ordered, ["combination", "size"], QUANTITIES)
 
 
 def _by_size(tables: StudyTables) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from scipy.stats import ttest_1samp
 from statsmodels.stats.multitest import multipletests
 
 from analysis.intervals import LEVEL as CONFIDENCE
-from analysis.leaderboard import best_trials, metric
+from analysis.leaderboard import best_runs, metric
 from analysis.metric_names import in_phase
 from analysis.seeds_needed import LEVEL
 from analysis.tables import StudyTables
@@ -27,9 +27,7 @@ def repeated_qualities(tables: StudyTables) -> pd.DataFrame:
         One row per repeat, from 1, one column per combination, that of the highest mean first; NaN
         where a repeat is not complete. Combinations without a complete confirmation are left out.
     """
-    trials = tables.trials
-    confirmed = trials[(trials["phase"] == "confirmation") & (trials["state"] == "complete")]
-    rows = confirmed.merge(best_trials(tables)[["combination", "number"]])
+    rows = best_runs(tables, "confirmation")
     rows["repeat"] = rows["key"].str.extract(r"-confirm-(\d+)$", expand=False).astype(int)
     rows["quality"] = (
         rows["key"].map(metric(tables, in_phase(tables.quality_name, "test"))).astype(float)

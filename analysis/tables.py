@@ -66,6 +66,9 @@ BOUNDS = pa.schema(
     }
 )
 
+RAW = "identity+mean+untrained"
+"""Combination, and key, of the trial that reads the mean of the points themselves."""
+
 
 @final
 @dataclass(frozen=True)

@@ -5,12 +5,9 @@ import math
 import pandas as pd
 
 from analysis.intervals import mean_intervals
-from analysis.leaderboard import best_trials, metric
+from analysis.leaderboard import best_runs, metric
 from analysis.metric_names import in_phase
-from analysis.tables import StudyTables
-
-RAW = "identity+mean+untrained"
-"""Label, and key, of the trial that reads the mean of the points themselves."""
+from analysis.tables import RAW, StudyTables
 
 
 def raw_quality(tables: StudyTables) -> float:
@@ -36,26 +33,20 @@ def training_gain(tables: StudyTables) -> pd.DataFrame:
     together = metric(tables, in_phase(tables.quality_name, "concatenated"))
     pairs = _pairs(tables, test)
     means = mean_intervals(pairs, ["combination"], ["trained", "untrained", "gain"])
-    best = best_trials(tables)
-    ensemble = best["key"] + "-ensemble"
-    read = pd.DataFrame(
-        {
-            "combination": best["combination"],
-            "separate": ensemble.map(test).astype(float),
-            "concatenated": ensemble.map(together).astype(float),
-        }
-    )
-    return read[["combination"]].merge(means).merge(read)
+    ensembles = best_runs(tables, "ensemble")[["combination", "key"]]
+    ensembles["separate"] = ensembles["key"].map(test).astype(float)
+    ensembles["concatenated"] = ensembles.pop("key").map(together).astype(float)
+    return means.merge(ensembles, how="left")
 
 
 def _pairs(tables: StudyTables, test: pd.Series) -> pd.DataFrame:
     """Test quality of the best trials by combination and seed, trained and not."""
-    best = best_trials(tables)[["combination", "number"]]
     quality = {}
-    for phase in ("confirmation", "untrained"):
-        rows = tables.trials[tables.trials["phase"] == phase].merge(best)
+    for phase in ("untrained", "confirmation"):
+        rows = best_runs(tables, phase)
         values = rows["key"].map(test).astype(float)
         quality[phase] = values.set_axis(pd.MultiIndex.from_frame(rows[["combination", "seed"]]))
-    pairs = pd.DataFrame({"trained": quality["confirmation"], "untrained": quality["untrained"]})
+    pairs = quality["untrained"].rename("untrained").to_frame()
+    pairs["trained"] = quality["confirmation"].reindex(pairs.index)
     pairs["gain"] = pairs["trained"] - pairs["untrained"]
-    return pairs.dropna(subset="untrained").reset_index()
+    return pairs.reset_index()

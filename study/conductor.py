@@ -104,15 +104,6 @@ class Conductor:
             ray.get(self._stop_list.expect.remote(pack, LONGEST_START_SECONDS))
         return trials
 
-    def _choose(self, pack: str) -> list[Trial]:
-        """A suspect by itself, with no other pack beside it, before all others."""
-        if self._suspects or self._suspect_pack in self._packs:
-            if self._packs:
-                return []
-            self._suspect_pack = pack
-            return _first(self._suspects)
-        return _first(self._lost_before) or self._search_pack() or _first(self._confirmations)
-
     def report(self, pack: str, members: dict[str, dict[str, float]]) -> None:
         """Takes in one report of a pack: validations, and trials that have ended.
 
@@ -156,6 +147,15 @@ class Conductor:
         is_blamed = len(self._packs) == 1
         for pack in list(self._packs):
             self.end(pack, is_blamed=is_blamed)
+
+    def _choose(self, pack: str) -> list[Trial]:
+        """A suspect by itself, with no other pack beside it, before all others."""
+        if self._suspects or self._suspect_pack in self._packs:
+            if self._packs:
+                return []
+            self._suspect_pack = pack
+            return _first(self._suspects)
+        return _first(self._lost_before) or self._search_pack() or _first(self._confirmations)
 
     def _search_pack(self) -> list[Trial]:
         """Trials of the combination that is furthest behind."""

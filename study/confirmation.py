@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from analysis.tables import RAW
 from study.config import StudyConfig
 from study.record import Result, Trial
 from trainables.configuration import Component, Configuration, Training
@@ -57,6 +58,16 @@ def _based_on(found: Result, phase: Phase, suffix: str, seeds: tuple[int, ...]) 
     return replace(again, proposed_by="")
 
 
+def plan_all(config: StudyConfig, combinations: list[str], results: list[Result]) -> list[Trial]:
+    """What is read on the test points of all combinations, and of the raw points."""
+    planned = [
+        trial
+        for label in combinations
+        for trial in plan(config, [r for r in results if r.trial.combination == label])
+    ]
+    return planned + raw(config)
+
+
 def raw(config: StudyConfig) -> list[Trial]:
     """The mean of the points themselves, without any model; nothing where no test is read."""
     model = Configuration(
@@ -66,8 +77,7 @@ def raw(config: StudyConfig) -> list[Trial]:
         None,
         Training(),
     )
-    label = "identity+mean+untrained"
-    trial = Trial(label, "untrained", label, 0, (0,), model.nested())
+    trial = Trial(RAW, "untrained", RAW, 0, (0,), model.nested())
     return [trial] if config.protocol.confirmation.top else []
 
 

@@ -148,19 +148,12 @@ def _counts(record: Record, results: list[Result]) -> dict[str, Any]:
 
 def is_whole(record: Record, results: list[Result]) -> bool:
     """Whether every planned trial of the search, and all that is read on the test, has a result."""
+    config, labels = record.config, record.manifest["combinations"]
+    searched = Counter(r.trial.combination for r in results if r.trial.phase == "search")
+    if any(searched[label] < config.budget.trials_per_combination for label in labels):
+        return False
     known = {result.trial.key for result in results}
-    return all(trial.key in known for trial in confirmation.raw(record.config)) and all(
-        _is_settled(record.config, [r for r in results if r.trial.combination == combination])
-        for combination in record.manifest["combinations"]
-    )
-
-
-def _is_settled(config: StudyConfig, results: list[Result]) -> bool:
-    searched = [result for result in results if result.trial.phase == "search"]
-    known = {result.trial.key for result in results}
-    return len(searched) >= config.budget.trials_per_combination and all(
-        trial.key in known for trial in confirmation.plan(config, results)
-    )
+    return all(trial.key in known for trial in confirmation.plan_all(config, labels, results))
 
 
 def _points(result: Result) -> list[Point]:

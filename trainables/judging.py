@@ -16,6 +16,8 @@ from trainables.splits import Split
 from trainables.tasks import PREFIXES, Phase, Rules, StudyData
 
 COLLAPSED = 1e-6
+HeldOut = tuple[Tensor, Tensor, Tensor | None]
+"""Embeddings, labels and natural groups of points."""
 
 
 @final
@@ -73,8 +75,10 @@ class Judge:
         Raises:
             TrainingError: if embeddings are not finite, or have collapsed.
         """
+        parts = list(zip(models, self.splits, strict=True))
+        held_out = [self._held_out(*part) for part in parts]
         evaluations = [
-            self._evaluated(model, split) for model, split in zip(models, self.splits, strict=True)
+            self._evaluated(*part, found) for part, found in zip(parts, held_out, strict=True)
         ]
         member_metrics = [self._named(evaluation) for evaluation in evaluations]
         metrics = {
@@ -82,19 +86,18 @@ class Judge:
             for name in member_metrics[0]
         }
         if self._phase == "ensemble":
-            metrics |= self._side_by_side(models)
+            metrics |= self._side_by_side(models, held_out)
         return Judgement(metrics, member_metrics, evaluations)
 
-    def _side_by_side(self, models: list[GroupModel]) -> dict[str, float]:
+    def _side_by_side(self, models: list[GroupModel], held_out: list[HeldOut]) -> dict[str, float]:
         """Quality of the models as one, all of which are judged by the same points."""
-        split, aggregators = self.splits[0], [model.aggregator for model in models]
-        _, labels, groups = self._held_out(models[0], split)
-        embeddings = torch.cat([self._held_out(model, split)[0] for model in models], dim=1)
-        protocol = self._rules.protocol
-        found = evaluate(embeddings, labels, groups, Concatenated(aggregators), protocol)
+        _, labels, groups = held_out[0]
+        embeddings = torch.cat([of_model for of_model, _, _ in held_out], dim=1)
+        together = Concatenated([model.aggregator for model in models])
+        found = evaluate(embeddings, labels, groups, together, self._rules.protocol)
         return {f"concatenated/{name}": value for name, value in found.quality.items()}
 
-    def _held_out(self, model: GroupModel, split: Split) -> tuple[Tensor, Tensor, Tensor | None]:
+    def _held_out(self, model: GroupModel, split: Split) -> HeldOut:
         """Embeddings, labels and natural groups of the points that a split holds out."""
         points, rows = self._points, split.held_out
         embeddings = model.embed_all(points.take(rows))
@@ -103,9 +106,8 @@ class Judge:
         groups = None if points.groups is None else torch.tensor(points.groups[rows])
         return embeddings, torch.tensor(points.labels[rows]), groups
 
-    def _evaluated(self, model: GroupModel, split: Split) -> Evaluation:
+    def _evaluated(self, model: GroupModel, split: Split, held_out: HeldOut) -> Evaluation:
         inputs = self._inputs(model, split)
-        held_out = self._held_out(model, split)
         found = evaluate(*held_out, model.aggregator, self._rules.protocol, inputs)
         return replace(found, quality=found.quality | self._group_aware_quality(model, split))
 

@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from analysis.training_gain import RAW, raw_quality, training_gain
+from analysis.tables import RAW
+from analysis.training_gain import raw_quality, training_gain
 from tests.analysis.studies import metric, tables_of, trial
 
 MEAN, MAX = "mlp+mean+triplet", "mlp+max+triplet"

@@ -100,15 +100,9 @@ def take_stock(record: Record, fault: str, injected: int, uri: str | None = None
 
 
 def _planned(record: Record, results: list[Result]) -> int:
-    return len(confirmation.raw(record.config)) + sum(
-        record.config.budget.trials_per_combination
-        + len(
-            confirmation.plan(
-                record.config, [r for r in results if r.trial.combination == combination]
-            )
-        )
-        for combination in record.manifest["combinations"]
-    )
+    labels, budget = record.manifest["combinations"], record.config.budget
+    tested = confirmation.plan_all(record.config, labels, results)
+    return len(labels) * budget.trials_per_combination + len(tested)
 
 
 def _attempts(

@@ -91,7 +91,7 @@ def _whole() -> Path:
     for combination in study.combinations:
         for number in range(2):
             _run(study, record, _trial(combination, number), prune=number == 0)
-    for trial in _confirmations(study, record):
+    for trial in _tested(study, record):
         _run(study, record, trial)
     torch.set_num_threads(threads)
     return record.folder
@@ -115,18 +115,11 @@ def _trial(combination, number: int):
     )
 
 
-def _confirmations(study, record):
+def _tested(study, record):
     from study import confirmation
 
-    found = record.results()
-    of_combinations = [
-        trial
-        for combination in study.combinations
-        for trial in confirmation.plan(
-            study.config, [r for r in found if r.trial.combination == combination.label]
-        )
-    ]
-    return of_combinations + confirmation.raw(study.config)
+    labels = [combination.label for combination in study.combinations]
+    return confirmation.plan_all(study.config, labels, record.results())
 
 
 def _run(study, record, trial, prune: bool = False) -> None:
