@@ -22,7 +22,8 @@ from analysis.figures import (
     quality_against_gap,
     states,
 )
-from analysis.gap_correlation import gap_correlation
+from analysis.gap_by_aggregator import gap_by_aggregator
+from analysis.gap_correlation import WITH, gap_correlation
 from analysis.leaderboard import best_trials, confirmations, leaderboard
 from analysis.margin_by_size import margin_by_size
 from analysis.metric_names import BOUNDS, in_words
@@ -134,6 +135,8 @@ def _page(tables: StudyTables, pictures: list[Picture]) -> str:
         configurations=_configurations(tables),
         margins=_rows(margin_by_size(tables)),
         correlations=_rows(gap_correlation(tables)),
+        quantities=WITH,
+        aggregators=_rows(gap_by_aggregator(tables)),
         bound_gaps=_rows(bound_gap(tables)),
         bound_symbols=BOUNDS,
         reasons=_rows(reasons(tables)),

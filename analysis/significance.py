@@ -24,16 +24,26 @@ def repeated_qualities(tables: StudyTables) -> pd.DataFrame:
     The trial was chosen by validation, so its test quality owes nothing to the choice.
 
     Returns:
-        One row per repeat, from 1, one column per combination, that of the highest mean first; NaN
-        where a repeat is not complete. Combinations without a complete confirmation are left out.
+        As ``repeated`` of the selection metric on the test points.
+    """
+    return repeated(tables, metric(tables, in_phase(tables.quality_name, "test")))
+
+
+def repeated(tables: StudyTables, values: pd.Series) -> pd.DataFrame:
+    """One value of each confirmation of the best trials, so that seeds can be compared in pairs.
+
+    Args:
+        tables: the study.
+        values: a value for the key of each confirmation; those that it lacks are not measured.
+
+    Returns:
+        One row per fresh seed, one column per combination, that of the highest mean first; NaN
+        where a seed is not complete. Combinations without a value are left out.
     """
     rows = best_runs(tables, "confirmation")
-    rows["repeat"] = rows["key"].str.extract(r"-confirm-(\d+)$", expand=False).astype(int)
-    rows["quality"] = (
-        rows["key"].map(metric(tables, in_phase(tables.quality_name, "test"))).astype(float)
-    )
-    rows = rows.dropna(subset="quality")
-    found = rows.pivot(index="repeat", columns="combination", values="quality")
+    rows["value"] = rows["key"].map(values).astype(float)
+    rows = rows.dropna(subset="value")
+    found = rows.pivot(index="seed", columns="combination", values="value")
     order = found.mean().sort_values(ascending=False, kind="stable").index
     return found[order].rename_axis(columns=None)
 
@@ -60,22 +70,22 @@ def obstacle(qualities: pd.DataFrame) -> str:
 def pairs(qualities: pd.DataFrame) -> pd.DataFrame:
     """Paired t-tests of all pairs of combinations, corrected together as Holm (1979) does.
 
-    A pair is made of equal repeats, which have the same seed: what it does to both cancels in the
-    difference. Test points and their division into groups are those of the study and no source of
-    chance here: what varies is the seed, and what is concluded is about fresh seeds on these data,
-    not about other data. Differences are taken to be roughly normal. No difference shown is not
-    equality: the interval says which differences remain possible.
+    A pair is made of two runs of the same seed: what it does to both cancels in the difference.
+    Test points and their division into groups are those of the study and no source of chance here:
+    what varies is the seed, and what is concluded is about fresh seeds on these data, not about
+    other data. Differences are taken to be roughly normal. No difference shown is not equality:
+    the interval says which differences remain possible.
 
     Args:
-        qualities: one row per repeat, one column per combination; NaN where not measured.
+        qualities: one row per seed, one column per combination; NaN where not measured.
 
     Returns:
         One row per pair, in the order of the columns. Columns: ``higher`` and ``lower``, the
-        combinations by their mean over common repeats; ``n``, common repeats; ``difference``, mean
+        combinations by their mean over common seeds; ``n``, common seeds; ``difference``, mean
         of higher minus lower, with ``difference_low`` and ``difference_high``, its 95% t-interval
         for this pair alone; ``deviation`` of the differences; ``p`` and ``corrected_p``;
-        ``conclusion``, in words. What needs two common repeats is missing below that; differences
-        that are equal in every repeat have no ``p``.
+        ``conclusion``, in words. What needs two common seeds is missing below that; differences
+        that are equal for every seed have no ``p``.
     """
     found, differences = _differences(qualities)
     spread = differences.max() - differences.min()

@@ -6,8 +6,9 @@ from dataclasses import asdict
 from uuid import uuid4
 
 import pytest
+import torch
 
-from tests.trainables.trials import RULES, study_of, task_of
+from tests.trainables.trials import RULES, VIEWED, study_of, task_of, timeless
 from trainables.attempt import Attempt, numbers
 from trainables.limits import Limits
 from trainables.recorded import RecordedTrial
@@ -16,6 +17,11 @@ from trainables.trainable import PackTrainable
 from trainables.training import TrialRun
 
 pytestmark = pytest.mark.ray
+DIFFERENT = {
+    "a": task_of("a"),
+    "b": task_of("b", VIEWED, seeds=(3, 4)),
+    "c": task_of("c", {"aggregator": {"deep_sets": {}}, "loss": {"arcface": {}}}),
+}
 SHARED = {"study": study_of(), "rules": RULES, "threads": 1, "limits": Limits()}
 
 
@@ -92,6 +98,15 @@ def alone():
     return run.run()
 
 
+@pytest.fixture(scope="module")
+def each_alone():
+    """Outcomes of the different trials, each run for itself, on one thread as in a pack."""
+    torch.set_num_threads(1)
+    return {
+        key: timeless(TrialRun(task, study_of(), RULES).run()) for key, task in DIFFERENT.items()
+    }
+
+
 def test_a_pack_steps_its_trials_in_lock_step_to_their_ends(pack, config, alone, tmp_path):
     results = to_the_end(pack(config("a", "b")))
     assert [{m["epoch"] for m in r["members"].values()} for r in results] == [{2}, {4}, {5}]
@@ -145,6 +160,21 @@ def test_a_process_takes_the_next_pack_as_if_it_were_new(pack, config, alone, tm
     assert reused.reset(config("b"))
     to_the_end(reused)
     assert outcome_of(tmp_path, "b").metrics == alone.metrics
+
+
+@pytest.mark.parametrize("packs", ["a b c", "cb a", "b ac"])
+def test_neither_the_order_of_trials_nor_their_packs_change_a_result(
+    pack, config, packs, each_alone, tmp_path
+):
+    configs = [
+        {**config(), "tasks": [asdict(DIFFERENT[key]) for key in keys]} for keys in packs.split()
+    ]
+    process = pack(configs[0])
+    to_the_end(process)
+    for following in configs[1:]:
+        process.reset(following)
+        to_the_end(process)
+    assert {key: timeless(outcome_of(tmp_path, key)) for key in DIFFERENT} == each_alone
 
 
 def test_a_process_that_is_given_another_pack_saves_the_one_it_had(pack, config, alone, tmp_path):
