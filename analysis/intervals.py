@@ -20,18 +20,19 @@ def mean_intervals(frame: pd.DataFrame, by: list[str], quantities: list[str]) ->
 
     Returns:
         One row per group in order of appearance. Columns: ``by``; ``n``, repeats; and for each
-        quantity ``q``, in its unit, ``q``, the mean, and ``q_low`` and ``q_high``, NaN below two
-        values.
+        quantity ``q``, in its unit, ``q``, the mean, ``q_low`` and ``q_high``, and
+        ``q_deviation``, that of the sample; NaN below two values.
     """
     grouped = frame.groupby(by, sort=False)
     counts = grouped[quantities].count()
-    means = grouped[quantities].mean()
+    means, deviations = grouped[quantities].mean(), grouped[quantities].std()
     # Below two values there is no deviation, so the NaN of zero degrees of freedom is never read.
     quantiles = stdtrit(counts.clip(lower=2).to_numpy() - 1, (1 + LEVEL) / 2)
-    half = grouped[quantities].std() * quantiles / counts.clip(lower=1) ** 0.5
+    half = deviations * quantiles / counts.clip(lower=1) ** 0.5
     columns = {"n": grouped.size()}
     for quantity in quantities:
         columns[quantity] = means[quantity]
         columns[f"{quantity}_low"] = means[quantity] - half[quantity]
         columns[f"{quantity}_high"] = means[quantity] + half[quantity]
+        columns[f"{quantity}_deviation"] = deviations[quantity]
     return pd.DataFrame(columns).reset_index()

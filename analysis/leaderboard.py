@@ -47,7 +47,8 @@ def confirmations(tables: StudyTables) -> pd.DataFrame:
     Returns:
         Columns: ``combination``; ``number``, the confirmed trial; ``n``, complete confirmations;
         ``test_quality``, their mean selection metric on the test classes; ``test_quality_low`` and
-        ``test_quality_high``, its 95% t-interval, NaN for a single seed.
+        ``test_quality_high``, its 95% t-interval, and ``test_quality_deviation``, that of the
+        seeds; NaN for a single one.
     """
     trials = tables.trials
     confirmed = trials[(trials["phase"] == "confirmation") & (trials["state"] == "complete")]
@@ -70,7 +71,8 @@ def leaderboard(tables: StudyTables) -> pd.DataFrame:
         selection metric; ``relative_gap`` and ``tightness``, dimensionless; ``m_star``, embedding
         units; ``relative_m_star``, in units of the mean distance of different-class points;
         ``complete``, ``pruned``, ``failed``, ``running``, trials; ``confirmations``, seeds, and
-        ``test_quality``, ``test_quality_low``, ``test_quality_high`` of the best trial.
+        ``test_quality``, ``test_quality_low``, ``test_quality_high``, ``test_quality_deviation`` of
+        the best trial.
     """
     search = tables.trials[tables.trials["phase"] == "search"]
     parts = ["combination", "encoder", "aggregator", "loss", "coverage"]

@@ -12,6 +12,7 @@ def test_the_interval_is_students():
     row = mean_intervals(frame, ["name"], ["value"]).iloc[0]
     half = t(2).ppf(0.975) * np.std(values, ddof=1) / np.sqrt(3)
     assert row["n"] == 3
+    assert row["value_deviation"] == pytest.approx(np.std(values, ddof=1))
     assert row[["value", "value_low", "value_high"]].tolist() == pytest.approx(
         [0.5, 0.5 - half, 0.5 + half]
     )
@@ -20,7 +21,7 @@ def test_the_interval_is_students():
 def test_one_repeat_has_a_mean_and_no_interval():
     row = mean_intervals(pd.DataFrame({"name": ["a"], "value": [0.2]}), ["name"], ["value"]).iloc[0]
     assert row["value"] == 0.2
-    assert row[["value_low", "value_high"]].isna().all()
+    assert row[["value_low", "value_high", "value_deviation"]].isna().all()
 
 
 def test_missing_values_are_left_out():
@@ -33,5 +34,12 @@ def test_missing_values_are_left_out():
 def test_no_repeats_give_an_empty_table_with_all_columns():
     empty = pd.DataFrame({"name": pd.Series(dtype=str), "value": pd.Series(dtype=float)})
     means = mean_intervals(empty, ["name"], ["value"])
-    assert list(means.columns) == ["name", "n", "value", "value_low", "value_high"]
+    assert list(means.columns) == [
+        "name",
+        "n",
+        "value",
+        "value_low",
+        "value_high",
+        "value_deviation",
+    ]
     assert means.empty

@@ -5,6 +5,7 @@ import socket
 
 import optuna
 import pytest
+from sqlalchemy.pool import NullPool
 
 from tests.faults.level import every
 from tests.faults.studies import ended, until
@@ -39,5 +40,6 @@ def test_two_studies_in_one_database_never_share_a_trial(study, stock, tmp_path)
         assert [one.returncode for one in launched] == [0, 0], [one.stderr for one in launched]
         for of in both:
             assert stock(of, f"two studies at once: {of.file.parent.name}", 1, uri).is_sound
-        names = optuna.get_all_study_names(f"{address}?connect_timeout=5")
+        storage = optuna.storages.RDBStorage(address, engine_kwargs={"poolclass": NullPool})
+        names = optuna.get_all_study_names(storage)
         assert len(set(names)) == 4
