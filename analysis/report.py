@@ -1,6 +1,5 @@
 """Writes the report of a study: one page that works offline, and its figures as files."""
 
-import os
 from base64 import b64encode
 from io import BytesIO
 from pathlib import Path
@@ -30,6 +29,7 @@ from analysis.metric_names import BOUNDS, in_words
 from analysis.seeds_needed import MOST, STATED, recommended
 from analysis.significance import obstacle, pairs, repeated_qualities
 from analysis.summary import reasons, summary
+from analysis.table_files import replace, write_data, write_tables
 from analysis.tables import StudyTables
 from analysis.training_gain import raw_quality, training_gain
 
@@ -45,16 +45,18 @@ FIGURES = (
 )
 """In reading order; each offers ``CAPTION``, ``data``, ``title`` and ``draw``."""
 
+PAGE = "report.html"
 RESOLUTION = 200
 """Dots per inch: two to a page pixel."""
 
 
 class Picture(NamedTuple):
-    """A drawn figure as files and as the page shows it."""
+    """A drawn figure as files and as the page shows it; ``data`` is what it shows."""
 
     name: str
     title: str
     caption: str
+    data: pd.DataFrame
     png: bytes
     svg: bytes
 
@@ -65,7 +67,10 @@ class Picture(NamedTuple):
 
 
 def write(tables: StudyTables, folder: Path) -> Path:
-    """Writes ``report.html`` and ``figures/NAME.png`` and ``.svg``, replacing each file at once.
+    """Writes ``report.html``, ``tables/`` and ``figures/``, replacing each file at once.
+
+    The tables of the page are there as Parquet, CSV, Markdown and LaTeX; the figures as PNG and
+    SVG, and what they show as Parquet and CSV.
 
     Args:
         tables: the study, at any stage; whatever is missing is said to be missing.
@@ -75,12 +80,16 @@ def write(tables: StudyTables, folder: Path) -> Path:
         The path of the page.
     """
     pictures = [_picture(module, tables) for module in FIGURES]
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    frames = _frames(tables)
+    figures = folder / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
     for picture in pictures:
-        _replace(folder / "figures" / f"{picture.name}.png", picture.png)
-        _replace(folder / "figures" / f"{picture.name}.svg", picture.svg)
-    page = folder / "report.html"
-    _replace(page, _page(tables, pictures).encode())
+        replace(figures / f"{picture.name}.png", picture.png)
+        replace(figures / f"{picture.name}.svg", picture.svg)
+        write_data(picture.data, figures / picture.name)
+    write_tables(frames, folder / "tables")
+    page = folder / PAGE
+    replace(page, _page(tables, frames, pictures).encode())
     return page
 
 
@@ -104,10 +113,34 @@ def _picture(module: ModuleType, tables: StudyTables) -> Picture:
             figure.savefig(stream, format=kind, dpi=RESOLUTION, metadata=metadata)
             files[kind] = stream.getvalue()
     name = module.__name__.rpartition(".")[2]
-    return Picture(name, module.title(data), module.CAPTION, files["png"], files["svg"])
+    return Picture(name, module.title(data), module.CAPTION, _shown(data), **files)
 
 
-def _page(tables: StudyTables, pictures: list[Picture]) -> str:
+def _shown(data: tuple[Any, ...]) -> pd.DataFrame:
+    """The frame among what a figure is drawn from; it holds one, or a series."""
+    (frame,) = (value for value in data if isinstance(value, pd.DataFrame | pd.Series))
+    is_numbered = isinstance(frame.index, pd.RangeIndex)
+    return frame if isinstance(frame, pd.DataFrame) and is_numbered else frame.reset_index()
+
+
+def _frames(tables: StudyTables) -> dict[str, pd.DataFrame]:
+    """The tables of the page, by their names in the template and as files."""
+    qualities = repeated_qualities(tables)
+    tested = pd.DataFrame() if obstacle(qualities) else recommended(pairs(qualities))
+    return {
+        "leaderboard": leaderboard(tables),
+        "confirmations": confirmations(tables),
+        "baselines": training_gain(tables),
+        "significance": tested,
+        "reasons": reasons(tables),
+        "gap_correlation": gap_correlation(tables),
+        "gap_by_aggregator": gap_by_aggregator(tables),
+        "margin_by_size": margin_by_size(tables),
+        "bound_gap": bound_gap(tables),
+    }
+
+
+def _page(tables: StudyTables, frames: dict[str, pd.DataFrame], pictures: list[Picture]) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -117,30 +150,20 @@ def _page(tables: StudyTables, pictures: list[Picture]) -> str:
     )
     environment.filters["number"] = number
     environment.tests["known"] = pd.notna
-    qualities = repeated_qualities(tables)
-    untested = obstacle(qualities)
     return environment.get_template("report.html").render(
         study=tables,
         quality=in_words(tables.quality_name),
         gap=in_words(tables.gap_name),
         summary=summary(tables),
-        board=_rows(leaderboard(tables)),
-        confirmations=_rows(confirmations(tables)),
-        baselines=_rows(training_gain(tables)),
         raw_quality=raw_quality(tables),
-        untested=untested,
-        pairs=[] if untested else _rows(recommended(pairs(qualities))),
+        untested=obstacle(repeated_qualities(tables)),
         stated=STATED,
         most_seeds=MOST,
         configurations=_configurations(tables),
-        margins=_rows(margin_by_size(tables)),
-        correlations=_rows(gap_correlation(tables)),
         quantities=WITH,
-        aggregators=_rows(gap_by_aggregator(tables)),
-        bound_gaps=_rows(bound_gap(tables)),
         bound_symbols=BOUNDS,
-        reasons=_rows(reasons(tables)),
         pictures=pictures,
+        **{name: _rows(frame) for name, frame in frames.items()},
     )
 
 
@@ -154,10 +177,3 @@ def _configurations(tables: StudyTables) -> dict[str, list[dict[str, Any]]]:
         str(combination): _rows(values[["name", "value"]])
         for combination, values in named.groupby("combination", sort=False)
     }
-
-
-def _replace(path: Path, content: bytes) -> None:
-    # A reader sees the old file or the new one, never half of either.
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)

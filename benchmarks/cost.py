@@ -26,24 +26,27 @@ SECONDS = 1.0
 
 @click.command()
 @click.argument("studies", nargs=-1, required=True, metavar="STUDY[=DATA]...")
-def command(studies: tuple[str, ...]) -> None:
+@click.option("--root", type=click.Path(path_type=Path), help="Keep the studies below this folder.")
+def command(studies: tuple[str, ...], root: Path | None) -> None:
     """Compare the cost of studies with what was expected of them."""
     click.echo(f"{'study':<24}{'':<8}{'expected':>18}{'actual':>10}  {'inside':<8}{'ratio':>6}")
     for study in studies:
         file, _, data = study.partition("=")
-        with tempfile.TemporaryDirectory() as root:
-            expected = cost(prepare(Path(file), Path(root), data or None))
-            seconds, memory = _launched(file, data, root)
-            disk = sum(path.stat().st_blocks * 512 for path in Path(root).rglob("*"))
+        with tempfile.TemporaryDirectory() as passing:
+            folder = (root or Path(passing)) / Path(file).stem
+            folder.mkdir(parents=True)
+            expected = cost(prepare(Path(file), folder, data or None))
+            seconds, memory = _launched(file, data, folder)
+            disk = sum(path.stat().st_blocks * 512 for path in folder.rglob("*"))
         click.echo(_row(Path(file).stem, "minutes", expected.seconds, seconds, 60))
         click.echo(_row("", "GiB", expected.memory, memory, GIB))
         click.echo(_row("", "GiB disk", expected.disk, disk, GIB))
 
 
-def _launched(file: str, data: str, root: str) -> tuple[float, float]:
+def _launched(file: str, data: str, root: Path) -> tuple[float, float]:
     """Seconds that a launch takes, and the most bytes that all of its processes have at once."""
     began, ended, peaks = time.perf_counter(), Event(), [0]
-    arguments = ["launch", file, "--root", root, *(["--data", data] if data else [])]
+    arguments = ["launch", file, "--root", str(root), *(["--data", data] if data else [])]
     launch = subprocess.Popen(
         [sys.executable, "-m", "study", *arguments],
         stdout=subprocess.DEVNULL,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from study import fairness, feasibility, legality, material, warm_start
+from study import confirmation, fairness, feasibility, legality, material, warm_start
 from study import root as root_folder
 from study.addresses import database_problems, tracking_problems
 from study.config import (
@@ -41,12 +41,7 @@ class Study:
     @property
     def planned_trials(self) -> int:
         """Trials that the study holds when it ends: of the search, and those read on the test."""
-        budget, wanted = self.config.budget, self.config.protocol.confirmation
-        confirmed = min(wanted.top, budget.trials_per_combination)
-        ensembles = confirmed if self.config.data.folds > 1 else 0
-        tested = (confirmed + min(1, confirmed)) * wanted.seeds + ensembles
-        raw = min(1, wanted.top)
-        return len(self.combinations) * (budget.trials_per_combination + tested) + raw
+        return confirmation.planned_trials(self.config, len(self.combinations))
 
 
 def prepare(path: Path, root: Place, source: str | None = None) -> Study:

@@ -70,11 +70,20 @@ def launch(file: Path, data: str | None, root: Path, address: str | None) -> int
 @cli.command()
 @name_argument
 @root_option
-def status(name: str, root: Path) -> None:
+@click.option("--watch", "is_watched", is_flag=True, help="Again and again, until it has ended.")
+def status(name: str, root: Path, is_watched: bool) -> None:
     """Show how far a study is: states, best of each combination, failures."""
     from study.finish import status as describe_status
 
-    click.echo(describe_status(_record(name, root)))
+    record = _record(name, root)
+    if is_watched:
+        from rich.console import Console
+
+        from study.watch import watch
+
+        watch(record, Console())
+    else:
+        click.echo(describe_status(record))
 
 
 @cli.command()

@@ -10,6 +10,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from study.errors import ConfigError
+from trainables import catalogue
 from trainables.places import Place
 
 PROGRAM = "groupstudy"
@@ -32,7 +33,7 @@ def refuse_unless_ready(folder: Place) -> None:
     if mark:
         mark.touch()
     try:
-        answers = _answers(nodes, str(mark) if mark else None)
+        answers = _answers(nodes, list(_programs()), str(mark) if mark else None)
     finally:
         if mark:
             mark.unlink(missing_ok=True)
@@ -45,13 +46,18 @@ def refuse_unless_ready(folder: Place) -> None:
         raise ConfigError("cluster", problems)
 
 
-def _answers(nodes: list[dict[str, Any]], mark: str | None) -> list[Any]:
+def _programs() -> dict[str, str]:
+    """Versions of what every node must have: this program, and what adds components to it."""
+    return {PROGRAM: version(PROGRAM)} | catalogue.plug_in_versions()
+
+
+def _answers(nodes: list[dict[str, Any]], names: list[str], mark: str | None) -> list[Any]:
     """What each node says, or the error that kept it from answering, or None."""
     asked = ray.remote(num_cpus=0, max_retries=0)(_question())
     references = [
         asked.options(
             scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        ).remote(mark)
+        ).remote(names, mark)
         for node in nodes
     ]
     ready, _ = ray.wait(references, num_returns=len(references), timeout=ANSWER_SECONDS)
@@ -65,19 +71,23 @@ def _answer(reference: Any) -> Any:
         return error
 
 
-def _question() -> Callable[[str | None], dict[str, Any]]:
+def _question() -> Callable[[list[str], str | None], dict[str, Any]]:
     """What is run on a node; made in here it travels whole, to nodes that lack this program too."""
 
-    def question(mark: str | None) -> dict[str, Any]:
+    def question(names: list[str], mark: str | None) -> dict[str, Any]:
         from importlib.metadata import PackageNotFoundError, version
         from importlib.util import find_spec
         from pathlib import Path
 
-        try:
-            installed = version("groupstudy") if find_spec("trainables") else None
-        except PackageNotFoundError:
-            installed = None
-        return {"version": installed, "sees": mark is None or Path(mark).exists()}
+        def installed(name: str) -> str | None:
+            try:
+                return version(name)
+            except PackageNotFoundError:
+                return None
+
+        has_program = find_spec("trainables") is not None
+        versions = {name: installed(name) if has_program else None for name in names}
+        return {"versions": versions, "sees": mark is None or Path(mark).exists()}
 
     return question
 
@@ -88,10 +98,11 @@ def _problems(folder: Place, answer: Any) -> list[str]:
         silent = f"did not answer in {ANSWER_SECONDS:g} seconds"
         return [silent if answer is None else f"cannot run tasks: {lines[0]}"]
     problems = []
-    here, there = version(PROGRAM), answer["version"]
-    if there != here:
-        found = f"has {PROGRAM} {there}" if there else f"has no {PROGRAM}"
-        problems.append(f"{found}, the launch {here}; install the same one on every node")
+    for name, here in _programs().items():
+        there = answer["versions"][name]
+        if there != here:
+            found = f"has {name} {there}" if there else f"has no {name}"
+            problems.append(f"{found}, the launch {here}; install the same one on every node")
     if not answer["sees"]:
         problems.append(
             f"does not see {folder.absolute()}; give --root a folder that all nodes share under "

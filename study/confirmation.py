@@ -40,6 +40,15 @@ def plan(config: StudyConfig, results: list[Result]) -> list[Trial]:
     return planned
 
 
+def planned_trials(config: StudyConfig, combinations: int) -> int:
+    """Trials that a study holds when it ends: of the search, and those read on the test."""
+    budget, wanted = config.budget, config.protocol.confirmation
+    confirmed = min(wanted.top, budget.trials_per_combination)
+    ensembles = confirmed if config.data.folds > 1 else 0
+    tested = (confirmed + min(1, confirmed)) * wanted.seeds + ensembles
+    return combinations * (budget.trials_per_combination + tested) + min(1, wanted.top)
+
+
 def repeat_seed(seed: int, repeat: int) -> int:
     """Seed of a repeat, from 1, of every confirmation of a study."""
     return int(np.random.SeedSequence([seed, repeat], spawn_key=(1,)).generate_state(1)[0])

@@ -2,6 +2,7 @@
 
 from study.check import Study
 from study.cost import GIB, Cost, Range
+from study.duration import duration
 from study.ranges import in_words
 
 
@@ -41,13 +42,6 @@ def describe_cost(cost: Cost) -> str:
         f"  disk    {_gibibytes(cost.disk)} of record and MLflow",
     ]
     return "\n".join([*lines, *(f"warning: {warning}" for warning in cost.warnings)])
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a reader takes them in: ``40 s``, ``25 min``, ``3.5 h``."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
 
 
 def _gibibytes(bytes_: Range) -> str:

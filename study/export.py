@@ -14,9 +14,7 @@ from study.record import Record, Result
 from trainables import places
 from trainables.places import Place
 
-CARD = """# {combination}, from study {study}
-
-{claim}
+CARD = """{heading}
 
 Of trial `{key}`, seeds {seeds}:
 
@@ -102,14 +100,27 @@ def _write(record: Record, found: Result, confirmations: list[Result], folder: P
     places.copy(files / "weights.safetensors", folder / "weights.safetensors")
 
 
+def heading(record: Record, found: Result, confirmations: list[Result]) -> str:
+    """Name and figures of a configuration: the first lines of its card.
+
+    Args:
+        record: of the study.
+        found: its trial in the search.
+        confirmations: its complete confirmations.
+    """
+    return _heading(exported(record, found, confirmations))
+
+
+def _heading(content: ExportedConfiguration) -> str:
+    return f"# {content.combination}, from study {content.study}\n\n{_claim(content)}"
+
+
 def _card(content: ExportedConfiguration) -> str:
     run = content.confirmations[0] if content.confirmations else content.search
     (aggregator,) = content.configuration["aggregator"]
     names = [name for name in run.metrics if not name.startswith("train/")]
     return CARD.format(
-        combination=content.combination,
-        study=content.study,
-        claim=_claim(content),
+        heading=_heading(content),
         rows="\n".join(f"| `{name}` | {run.metrics[name]:.6g} |" for name in sorted(names)),
         source=content.data.source,
         split=content.data.split,

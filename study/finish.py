@@ -1,17 +1,21 @@
 """What a study says of itself in a terminal, while it runs and when it ends."""
 
+import time
 from dataclasses import dataclass
 from typing import final
 
 import pandas as pd
 
 from analysis.leaderboard import complete_trials, leaderboard
+from analysis.pace import pace
 from analysis.summary import reasons, summary
 from analysis.tables import StudyTables
 from analysis.training_gain import raw_quality, training_gain
 from study import lease, report
 from study.addresses import without_secrets
 from study.command import command
+from study.confirmation import planned_trials
+from study.duration import duration
 from study.export import export
 from study.record import Record
 from study.tables import read_tables
@@ -36,10 +40,10 @@ class Finished:
 
 
 def finish(record: Record) -> Finished:
-    """Writes report and export of a study, and says what it found and where everything is."""
+    """Writes the export of a study, and says what it found and where everything is."""
     tables = read_tables(record)
     lines = [_headline(tables), "", _board(tables), *_failures(tables), ""]
-    lines += [f"report   {report.write(record, tables)}"]
+    lines += [f"report   {report.page(record)}"]
     if not complete_trials(tables).empty:
         export(record, record.folder / "export")
         lines += [f"export   {record.folder / 'export'}"]
@@ -49,9 +53,30 @@ def finish(record: Record) -> Finished:
 
 def status(record: Record) -> str:
     """How far a study is, whether or not a driver is at work on it."""
-    tables = read_tables(record)
-    at_work = "a driver is at work" if lease.is_held(record) else "no driver is at work"
+    tables = read_tables(record, with_bounds=False)
+    at_work = _at_work(record, tables)
     return "\n".join([f"{_headline(tables)}; {at_work}", "", _board(tables), *_failures(tables)])
+
+
+def headline(record: Record) -> str:
+    """The same in one line."""
+    tables = read_tables(record, with_bounds=False)
+    return f"{_headline(tables)}; {_at_work(record, tables)}"
+
+
+def _at_work(record: Record, tables: StudyTables) -> str:
+    """Whether there is a driver, and how fast it is."""
+    if not lease.is_held(record):
+        return "no driver is at work"
+    found = pace(
+        tables, planned_trials(record.config, len(record.manifest["combinations"])), time.time()
+    )
+    if found is None:
+        return "a driver is at work"
+    return (
+        f"a driver is at work, {found.per_minute:.3g} trials a minute, about "
+        f"{duration(found.seconds_left)} left"
+    )
 
 
 def _tracked(record: Record) -> str:

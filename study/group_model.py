@@ -36,8 +36,8 @@ class _Choice(NamedTuple):
     digest: str
 
 
-def log_models(mirror: Mirror, record: Record, results: list[Result]) -> int:
-    """Logs the best model of each combination, where MLflow lacks it; returns how many there are.
+def log_models(mirror: Mirror, record: Record, results: list[Result]) -> list[LoggedModel]:
+    """Logs the best model of each combination, where MLflow lacks it; returns them, best first.
 
     The model is the first confirmation's where there is one, else the search trial's first member.
     Once a better one is found the old model stays, with the tag ``is_best`` set to false.
@@ -52,10 +52,7 @@ def log_models(mirror: Mirror, record: Record, results: list[Result]) -> int:
         is_best = json.dumps(model.tags["study.digest"] in wanted)
         if model.tags.get("is_best") != is_best:
             mirror.client.set_logged_model_tags(model.model_id, {"is_best": is_best})
-    for choice in chosen:
-        if choice.digest not in known:
-            _log(mirror, record, choice)
-    return len(chosen)
+    return [known.get(choice.digest) or _log(mirror, record, choice) for choice in chosen]
 
 
 def _choice(record: Record, result: Result) -> _Choice:
@@ -86,7 +83,7 @@ def _known(mirror: Mirror) -> dict[str, LoggedModel]:
             return models
 
 
-def _log(mirror: Mirror, record: Record, choice: _Choice) -> None:
+def _log(mirror: Mirror, record: Record, choice: _Choice) -> LoggedModel:
     """Logs one model; it is ready only when all of it is there."""
     trial, client = choice.result.trial, mirror.client
     run_id = mirror.run_id(trial.key)
@@ -109,7 +106,8 @@ def _log(mirror: Mirror, record: Record, choice: _Choice) -> None:
         _save(Path(folder), record, choice, about)
         client.log_model_artifacts(model.model_id, str(Path(folder) / "model"))
     client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-    client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+    ready: LoggedModel = client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+    return ready
 
 
 def _save(folder: Path, record: Record, choice: _Choice, about: Model) -> None:
@@ -149,6 +147,8 @@ def _signature(width: int) -> ModelSignature:
 
 def _requirements(configuration: dict[str, Any]) -> list[str]:
     """Exact versions; without the suffix of a build for one kind of machine."""
-    (encoder,) = configuration["encoder"]
-    names = (*PACKAGES, "torch", *catalogue.load("encoder", encoder).packages)
+    (encoder,), (aggregator,) = configuration["encoder"], configuration["aggregator"]
+    added = (catalogue.added_by("encoder", encoder), catalogue.added_by("aggregator", aggregator))
+    needed = (*catalogue.load("encoder", encoder).packages, *filter(None, added))
+    names = (*PACKAGES, "torch", *needed)
     return [f"{name}=={version(name).partition('+')[0]}" for name in names]

@@ -1,4 +1,4 @@
-"""Launches a study, or continues it: search and confirmation on a Ray cluster."""
+"""Launches a study, or continues it: search and confirmation on a Ray cluster, and the report."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from rich.console import Console
 
-from study import cluster, cluster_nodes, database
+from study import cluster, cluster_nodes, database, report
 from study.check import Study
 from study.conductor import Conductor
 from study.errors import RecordError
@@ -58,11 +58,14 @@ def launch(study: Study, root: Place, address: str | None, console: Console) -> 
         unfinished = [trial for proposal in proposals for trial in proposal.resume()]
         # The tracker first: it gets ready while the cluster starts.
         with Tracker(record) as tracker:
-            if not is_whole(record, record.results()):
+            if is_whole(record, record.results()):
+                report.write(record)
+            else:
                 with cluster.connected(address):
                     interruption.listen()
                     cluster_nodes.refuse_unless_ready(record.folder)
                     _run(study, record, proposals, unfinished, tracker, interruption)
+                    report.write(record)
                     # It catches up while the cluster shuts down.
                     tracker.end()
     return record

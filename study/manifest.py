@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from study.check import Study
 from study.material import digests
+from trainables import catalogue
 
 PACKAGES = ("groupstudy", "mlflow", "numpy", "optuna", "pyarrow", "ray", "torch")
 MAY_DIFFER = ("budget.", "tracking.", "data.source")
@@ -36,8 +37,9 @@ def manifest(study: Study) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Of the packages that figures depend on, and of Python."""
-    return {name: version(name) for name in PACKAGES} | {"python": sys.version.split()[0]}
+    """Of the packages that figures depend on, those that add components included; of Python."""
+    known = {name: version(name) for name in PACKAGES} | {"python": sys.version.split()[0]}
+    return known | catalogue.plug_in_versions()
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, final
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 
-from study import gap_picture
+from study import gap_picture, report
 from study.projection import Projection
 from study.record import Record
 from study.tracking_server import artifact_location, knock
@@ -55,7 +55,7 @@ class Mirror:
 
     def __init__(self, record: Record, uri: str) -> None:
         knock(uri)
-        self.client = MlflowClient(uri)
+        self.client, self.uri = MlflowClient(uri), uri
         self.identity = record.identity
         self._record = record
         self.experiment = self._open_experiment(artifact_location(record, uri))
@@ -86,6 +86,7 @@ class Mirror:
             self._log_data(known.run_id, projection.tags.get("phase", "study"))
         if files is None and (not known.digest or projection.ended is not None):
             self._log_manifest(known.run_id)
+            self._log_report(known.run_id)
         if files and projection.tags["state"] == "complete":
             self._log_products(known.run_id, files)
         self._set_status(known, projection)
@@ -145,6 +146,12 @@ class Mirror:
         config = {k: v for k, v in manifest["config"].items() if k not in ("tracking", "storage")}
         content: dict[str, Any] = {**manifest, "config": config}
         self.client.log_text(run_id, json.dumps(content, indent=2), "study.json")
+
+    def _log_report(self, run_id: str) -> None:
+        """The report as the last launch wrote it; a study that never ended has none."""
+        if report.page(self._record).exists():
+            with places.local(report.folder(self._record)) as folder:
+                self.client.log_artifacts(run_id, str(folder), "report")
 
     def _log_products(self, run_id: str, files: Place) -> None:
         size = self._record.config.protocol.selecting_size

@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from study.duration import duration
 from study.record import Result
 
 PLAIN_SECONDS = 10.0
@@ -94,7 +95,7 @@ class Progress:
         tally = self._tally
         states = ", ".join(f"{tally.states[s]} {s}" for s in ("complete", "pruned", "failed"))
         left = self._seconds_left()
-        ending = f", about {_duration(left)} left" if left else ""
+        ending = f", about {duration(left)} left" if left else ""
         return f"{tally.finished}/{tally.planned} trials: {states}, {tally.running} running{ending}"
 
     def _picture(self) -> Group:
@@ -111,9 +112,3 @@ class Progress:
             return None
         left = self._tally.planned - self._tally.finished
         return (time.monotonic() - self._began) / done * left
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"

@@ -1,21 +1,24 @@
 """The report of a study, in its folder."""
 
-from analysis import report as page
-from analysis.tables import StudyTables
+from analysis import report
 from study.record import Record
 from study.tables import read_tables
 from trainables import places
 from trainables.places import Place
 
 
-def write(record: Record, tables: StudyTables | None = None) -> Place:
-    """Writes the report: one HTML file, and its pictures; returns the file.
+def page(record: Record) -> Place:
+    """Where the report's page is, once it was written."""
+    return folder(record) / report.PAGE
 
-    Args:
-        record: of the study.
-        tables: its own, where they have been read already.
-    """
-    folder = record.folder / "report"
-    with places.filled(folder) as local:
-        name = page.write(tables or read_tables(record), local).name
-    return folder / name
+
+def folder(record: Record) -> Place:
+    """Where the report is: its page, its tables and its figures."""
+    return record.folder / "report"
+
+
+def write(record: Record) -> Place:
+    """Writes the report, and returns its page."""
+    with places.filled(folder(record)) as local:
+        report.write(read_tables(record), local)
+    return page(record)

@@ -63,7 +63,9 @@ def write(mirror: "Mirror", record: Record, waiting: dict[str, Result]) -> None:
 def close(mirror: "Mirror", record: Record, results: list[Result]) -> int:
     """Logs the models of a study that is whole, and ends its run; returns how many models."""
     from study.group_model import log_models
+    from study.registry import register
 
-    models = log_models(mirror, record, results) if is_whole(record, results) else 0
+    models = log_models(mirror, record, results) if is_whole(record, results) else []
+    register(mirror, record, results, models)
     mirror.write(of_study(record, results, is_at_work=False))
-    return models
+    return len(models)

@@ -15,8 +15,13 @@ from trainables.configuration import Configuration
 from trainables.tasks import PREFIXES
 
 
-def read_tables(record: Record) -> StudyTables:
-    """Everything a report needs to know of a study, finished or not."""
+def read_tables(record: Record, *, with_bounds: bool = True) -> StudyTables:
+    """Everything a report needs to know of a study, finished or not.
+
+    Args:
+        record: of the study.
+        with_bounds: whether the table of bounds is read too, of which every trial has its own.
+    """
     config = record.config
     results = {result.trial.key: result for result in record.results()}
     trials = record.trials()
@@ -29,7 +34,7 @@ def read_tables(record: Record) -> StudyTables:
         parameters=table("parameters", [row for trial in trials for row in _parameters(trial)]),
         metrics=table("metrics", [row for key in results for row in _metrics(results[key])]),
         history=table("history", [row for key in results for row in _history(results[key])]),
-        bounds=_bounds(record, list(results.values())),
+        bounds=_bounds(record, list(results.values()) if with_bounds else []),
     )
 
 

@@ -1,17 +1,22 @@
-"""The folders are the registry: which components exist, and which options each one has."""
+"""The folders are the registry: which components exist, and which options each one has.
+
+Installed packages may add to them, see :mod:`trainables.plug_ins`.
+"""
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Annotated, Any, Literal, final, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from trainables import plug_ins
 from trainables.contracts import Search, SearchAmong
 from trainables.wording import broken_rule, shown
 from trainables.wrapped import Wrapped
@@ -22,6 +27,8 @@ FOLDERS = {**SLOTS, "wrapper": "wrappers"}
 LIBRARY = "library"
 INSIDE = "-"
 """Between a wrapper and the encoder in it, and before what a library has."""
+KINDS = (int, float, bool, str)
+"""Types of options."""
 LARGEST_INTEGER = 2**31 - 1
 """Products of two options still fit 64 bits."""
 
@@ -63,8 +70,25 @@ def _adapter(annotation: Any) -> Any:  # TypeAdapter[Any], which the shape check
 
 
 def names(slot: str) -> list[str]:
-    """Names of the files in the folder of ``slot``, sorted; imports nothing."""
-    return [name for name in _files(slot) if name != LIBRARY]
+    """Names of the files in the folder of ``slot``, and of what packages add to it, sorted."""
+    own = [name for name in _files(slot) if name != LIBRARY]
+    added = [name for name in _added(slot) if plug_in_flaw(slot, name) is None]
+    return sorted({*own, *added})
+
+
+def _added(slot: str) -> Mapping[str, EntryPoint]:
+    return plug_ins.announced(SLOTS[slot]) if slot in SLOTS else {}
+
+
+def plug_in_flaw(slot: str, name: str) -> str | None:
+    """Why what a package announces under a name cannot be used; None where nothing is wrong."""
+    entry = _added(slot).get(name)
+    if entry is None:
+        return None
+    if name in _files(slot):
+        return f"the package {plug_ins.package(entry)} announces one too; remove it to use {name}"
+    flaw = plug_ins.flaw(slot, entry) or _unclear_option(entry.load())
+    return f"{flaw} ({entry.value}, of the package {plug_ins.package(entry)})" if flaw else None
 
 
 def _files(slot: str) -> list[str]:
@@ -88,6 +112,8 @@ def exists(slot: str, name: str) -> bool:
     if first == LIBRARY and library(slot):
         return library(slot).component(lent) is not None
     *wrappers, inner = name.split(INSIDE) if slot == "encoder" else [name]
+    if plug_in_flaw(slot, inner):
+        return False
     return inner in names(slot) and set(wrappers) <= set(names("wrapper"))
 
 
@@ -102,13 +128,24 @@ def kindred(slot: str, name: str) -> list[str]:
 
 
 def refusal(slot: str, name: str) -> str | None:
-    """Why a component that a library has is not offered; None where it has none of that name."""
+    """Why a component that a library or a package has is not offered; None where none has it."""
     first, _, lent = name.partition(INSIDE)
     if first != LIBRARY or not library(slot):
-        return None
+        return plug_in_flaw(slot, name.rpartition(INSIDE)[2])
     reasons: dict[str, str] = library(slot).REFUSED
     refused = [part for part in lent.split(INSIDE) if part in reasons]
     return f"{refused[0]} {reasons[refused[0]]}" if refused else None
+
+
+def added_by(slot: str, name: str) -> str | None:
+    """The package that adds a component, or None where the platform has it."""
+    entry = _added(slot).get(name)
+    return plug_ins.package(entry) if entry else None
+
+
+def plug_in_versions() -> dict[str, str]:
+    """Versions of all packages that add components, by name."""
+    return plug_ins.distributions(list(SLOTS.values()))
 
 
 def load(slot: str, name: str) -> Any:
@@ -125,6 +162,8 @@ def load(slot: str, name: str) -> Any:
         return library(slot).component(inner)
     if is_wrapped:
         return Wrapped(load("wrapper", outer), load(slot, inner))
+    if name in _added(slot):
+        return _added(slot)[name].load()
     module = import_module(f"trainables.{FOLDERS[slot]}.{name}")
     return getattr(module, class_name(slot, name))
 
@@ -149,6 +188,15 @@ def options(component: Callable[..., Any]) -> dict[str, Option]:
         for parameter in parameters
         if parameter.kind is parameter.KEYWORD_ONLY
     }
+
+
+def _unclear_option(component: Callable[..., Any]) -> str | None:
+    """What keeps study files from giving an option of a component a value."""
+    kinds = ", ".join(kind.__name__ for kind in KINDS)
+    for option in options(component).values():
+        if option.kind not in KINDS or option.default is inspect.Parameter.empty:
+            return f"its option {option.name} must have a type of {kinds} and a default"
+    return None
 
 
 def is_learnable(component: Callable[..., Any], *wiring: Any, **named: Any) -> bool:

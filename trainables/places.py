@@ -141,6 +141,17 @@ def stand_in(file: Place, path: Path) -> None:
 
 
 @contextmanager
+def local(folder: Place) -> Iterator[Path]:
+    """A local folder of the same content, while the context lasts."""
+    if isinstance(folder, Path):
+        yield folder
+        return
+    with TemporaryDirectory() as temporary:
+        folder.fs.get(f"{folder.path}/", f"{temporary}/", recursive=True)
+        yield Path(temporary)
+
+
+@contextmanager
 def filled(folder: Place) -> Iterator[Path]:
     """A local folder to be filled, which replaces one on an object store when it is left."""
     if isinstance(folder, Path):

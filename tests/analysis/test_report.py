@@ -55,7 +55,8 @@ def test_the_page_shows_every_figure(folder, page):
 def test_every_figure_is_also_a_png_and_an_svg(folder):
     names = {module.__name__.rpartition(".")[2] for module in report.FIGURES}
     files = {path.name for path in (folder / "figures").iterdir()}
-    assert files == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
+    kinds = ("png", "svg", "csv", "parquet")
+    assert files == {f"{name}.{kind}" for name in names for kind in kinds}
     for name in names:
         with Image.open(BytesIO((folder / "figures" / f"{name}.png").read_bytes())) as picture:
             assert picture.width == 1920

@@ -1,4 +1,4 @@
-"""What tests of faults share: a copy of the platform, and the table of all faults at the end."""
+"""What tests of faults share: a faulty component, and the table of all faults at the end."""
 
 from dataclasses import asdict, replace
 
@@ -10,20 +10,20 @@ PROPERTY = "fault"
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory):
-    """A copy of the platform, with a faulty component in it."""
-    from tests.faults.studies import copy_platform
+def packages(tmp_path_factory):
+    """A folder of installed packages, with a faulty component."""
+    from tests.faults.studies import install_faulty
 
-    return copy_platform(tmp_path_factory.mktemp("platform"))
+    return install_faulty(tmp_path_factory.mktemp("packages"))
 
 
 @pytest.fixture
-def study(platform, tmp_path):
+def study(packages, tmp_path):
     """Writes a study file like that of all launches, with changed keys in its sections."""
     from tests.faults.studies import FaultStudy
 
     def write(name="hit", **changes):
-        return FaultStudy.write(platform, tmp_path / name, **changes)
+        return FaultStudy.write(packages, tmp_path / name, **changes)
 
     return write
 

@@ -1,9 +1,8 @@
-"""Studies to be hit by faults: launched as a user does, from a copy of the platform.
+"""Studies to be hit by faults, launched as a user does.
 
-The copy holds one component more, :mod:`tests.faults.faulty`, which no real study can name.
+A package adds one component to the platform, :mod:`tests.faults.faulty`.
 """
 
-import shutil
 import signal
 import subprocess
 import time
@@ -15,23 +14,18 @@ from typing import Any, final
 
 import yaml
 
+from tests.study import plug_ins
 from tests.study.launches import STUDY, published, started, write_study
 
-ROOT = Path(__file__).parents[2]
-PACKAGES = ("study", "trainables", "analysis")
 FAULTY = Path(__file__).with_name("faulty.py")
 PATIENCE_SECONDS = 600.0
 Process = subprocess.Popen[str]
 Ended = subprocess.CompletedProcess[str]
 
 
-def copy_platform(folder: Path) -> Path:
-    """A folder to launch from: the packages, and the faulty component among them."""
-    for package in PACKAGES:
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / package, folder / package, ignore=ignored)
-    shutil.copy(FAULTY, folder / "trainables" / "aggregators")
-    return folder
+def install_faulty(folder: Path) -> Path:
+    """A folder for Python's path, with a package that announces the faulty component."""
+    return plug_ins.install(folder, FAULTY, "faulty = FaultyAggregator")
 
 
 @final
@@ -40,29 +34,34 @@ class FaultStudy:
     """A study in a folder of its own.
 
     Args:
-        platform: where it is launched from.
+        packages: folder of what is installed besides the platform.
         file: its study file.
         seconds: wall time of each launch so far.
     """
 
-    platform: Path
+    packages: Path
     file: Path
     seconds: list[float] = field(default_factory=list)
 
     @classmethod
-    def write(cls, platform: Path, folder: Path, **changes: Any) -> "FaultStudy":
+    def write(cls, packages: Path, folder: Path, **changes: Any) -> "FaultStudy":
         """A study file like that of all launches, with changed keys in its sections."""
         folder.mkdir(exist_ok=True)
         content = yaml.safe_load(STUDY)
         for section, values in changes.items():
             known = content.get(section, {})
             content[section] = {**known, **values} if isinstance(values, dict) else values
-        return cls(platform, write_study(folder, yaml.safe_dump(content)))
+        return cls(packages, write_study(folder, yaml.safe_dump(content)))
 
     @property
     def folder(self) -> Path:
         """The study folder."""
         return self.file.parent / "studies" / "small"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process must have in its environment to see the faulty component."""
+        return {"PYTHONPATH": plug_ins.path_with(self.packages)}
 
     @property
     def results(self) -> int:
@@ -83,9 +82,7 @@ class FaultStudy:
     def launching(self, *more: str, **environment: str) -> Iterator[Process]:
         """A launch that runs while the context lasts."""
         began = time.monotonic()
-        # The copy is compiled once, not by each process again.
-        environment = {"PYTHONDONTWRITEBYTECODE": "", **environment}
-        with started(self.file, *more, cwd=self.platform, **environment) as process:
+        with started(self.file, *more, **{**self.environment, **environment}) as process:
             yield process
         self.seconds.append(time.monotonic() - began)
 

@@ -1,5 +1,6 @@
 """An MLflow server that is away: at the start, in the middle, at the end, or all the time."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -39,7 +40,7 @@ def synced(of, root=None, *more: str):
     root = root or of.folder.parent
     return subprocess.run(
         [sys.executable, "-m", "study", "sync", "small", "--root", str(root), *more],
-        cwd=of.platform,
+        env={**os.environ, **of.environment},
         check=False,
     )
 

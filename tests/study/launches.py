@@ -36,12 +36,9 @@ def write_study(folder: Path, text: str = STUDY) -> Path:
 
 @contextmanager
 def started(
-    file: Path, *more: str, verb: str = "launch", cwd: Path | None = None, **environment: str
+    file: Path, *more: str, verb: str = "launch", **environment: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """``study launch FILE`` beside the file; its Ray has a temporary folder of its own.
-
-    What is launched is the code in ``cwd``, by default that of the current folder.
-    """
+    """``study launch FILE`` beside the file; its Ray has a temporary folder of its own."""
     # Not under pytest's folder: Ray's socket names would become longer than the kernel allows.
     temporary = tempfile.mkdtemp(prefix="gs-", dir="/tmp")
     root = ["--root", str(file.parent / "studies")]
@@ -50,7 +47,6 @@ def started(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        cwd=cwd,
         env={**os.environ, "RAY_TMPDIR": temporary, **environment},
         start_new_session=True,
     )

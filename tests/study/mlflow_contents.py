@@ -45,9 +45,9 @@ def models(uri: str) -> dict:
     return named
 
 
-def artifacts(uri: str, run) -> dict[str, int]:
-    """Size of each file of a run."""
-    found = client(uri).list_artifacts(run.info.run_id)
+def artifacts(uri: str, run, folder: str | None = None) -> dict[str, int]:
+    """Size of each file of a run, or of a folder in it."""
+    found = client(uri).list_artifacts(run.info.run_id, folder)
     return {file.path: file.file_size for file in found}
 
 

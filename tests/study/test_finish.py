@@ -1,12 +1,16 @@
 """The closing words of a finished study, and what is said of one that is not."""
 
 from dataclasses import replace
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
-from study.finish import REASONS_SHOWN, finish, status
+from study.finish import REASONS_SHOWN, finish, headline, status
 from study.lease import Lease
+from study.watch import watch
 from tests.study import finished_studies
+from tests.study.finished_studies import TESTED
 
 NAMES = ["mlp+attention+triplet", "mlp+mean+triplet"]
 FIRST = "mlp+mean+triplet-0001"
@@ -82,7 +86,6 @@ def test_the_last_lines_say_where_everything_is_and_it_is_there(closed):
         "export": str(record.folder / "export"),
         "MLflow": f"study ui --root {record.folder.parent}",
     }
-    assert (record.folder / "report" / "report.html").is_file()
     assert {path.name for path in (record.folder / "export").iterdir()} == {*NAMES, "best"}
 
 
@@ -98,16 +101,18 @@ def test_a_tracking_address_is_told_without_its_user(tmp_path):
 
 
 def test_a_study_in_which_every_trial_failed_is_reported_and_not_exported(tmp_path):
+    from study import report
+
     record = finished_studies.copy(tmp_path)
     for result in record.results():
         failed = replace(result.outcome, state="failed", reason="out of memory", metrics={})
         record.publish(result.trial, result.attempt, failed)
     finished = finish(record)
-    assert finished.failed == 4 + finished_studies.TESTED
+    assert finished.failed == 4 + TESTED
     assert finished.text.count("no complete trial") == len(NAMES)
     assert "failed x11: out of memory (identity+mean+untrained, mlp+attention" in finished.text
     assert "export" not in finished.text
-    assert (record.folder / "report" / "report.html").is_file()
+    assert report.write(record).is_file()
 
 
 def test_the_status_of_an_unfinished_study_tells_what_runs_and_what_waits(tmp_path):
@@ -130,8 +135,34 @@ def test_the_status_of_a_study_that_has_not_begun_waits(tmp_path):
 def test_a_driver_at_work_is_told(tmp_path):
     record = finished_studies.copy(tmp_path, phase="search")
     with Lease(record):
-        assert status(record).splitlines()[0].endswith("; a driver is at work")
+        assert "; a driver is at work" in status(record).splitlines()[0]
     assert status(record).splitlines()[0].endswith("; no driver is at work")
+
+
+def test_a_driver_at_work_has_a_pace(tmp_path, monkeypatch):
+    record = finished_studies.copy(tmp_path, phase="search")
+    ended = [result.outcome.ended for result in record.results()]
+    monkeypatch.setattr("study.finish.time.time", lambda: min(ended) + 60.0)
+    with Lease(record):
+        assert headline(record).endswith(
+            "; a driver is at work, 3 trials a minute, about 2 min left"
+        )
+
+
+def test_watching_a_study_without_a_driver_shows_it_once(tmp_path):
+    record, written = finished_studies.copy(tmp_path, phase="search"), StringIO()
+    watch(record, Console(file=written))
+    assert written.getvalue() == f"{status(record)}\n"
+
+
+def test_watching_ends_with_the_driver(tmp_path, monkeypatch):
+    record, written = finished_studies.copy(tmp_path, phase="search"), StringIO()
+    with Lease(record) as held:
+        monkeypatch.setattr("study.watch.time.sleep", lambda _: held.__exit__(None, None, None))
+        watch(record, Console(file=written, force_terminal=False))
+    lines = written.getvalue().splitlines()
+    assert "a driver is at work" in lines[0]
+    assert lines[1:] == status(record).splitlines()
 
 
 def test_failures_are_told_by_reason_most_frequent_first(tmp_path):

@@ -10,6 +10,7 @@ import optuna
 import pytest
 
 from tests.study.launches import STUDY, published, run, write_study
+from tests.study.mlflow_contents import artifacts
 
 pytestmark = pytest.mark.ray
 TRIALS, TESTED, PACK = 16, 7, 2
@@ -108,6 +109,14 @@ def test_every_tracked_trial_has_parameters_and_grouped_metrics(launched):
         assert prefixes == {"bound", "train", quality}
         if tracked.data.metrics["bound/covered"]:
             assert tracked.data.metrics["bound/violations"] == 0
+
+
+def test_the_tracked_study_carries_its_report(launched):
+    file, _ = launched
+    (study,) = [run for run in runs(file) if "mlflow.parentRunId" not in run.data.tags]
+    page = folder(file) / "report" / "report.html"
+    kept = artifacts(f"sqlite:///{file.parent / 'studies' / 'mlflow.db'}", study, "report")
+    assert kept["report/report.html"] == page.stat().st_size
 
 
 def test_launching_a_finished_study_again_changes_nothing(launched):

@@ -101,6 +101,20 @@ def test_the_study_has_its_counts_its_best_and_its_manifest(record):
     assert list(artifacts(database(record), run)) == ["study.json"]
 
 
+def test_the_study_carries_its_report_once_it_has_one(tmp_path):
+    from study import report
+    from study.sync import sync
+
+    record = finished_studies.copy(tmp_path)
+    page = report.write(record)
+    sync(record, None)
+    run = runs(database(record))["tiny"]
+    kept = artifacts(database(record), run, "report")
+    assert kept["report/report.html"] == page.stat().st_size
+    assert {"report/figures", "report/tables"} < kept.keys()
+    assert "report/tables/leaderboard.tex" in artifacts(database(record), run, "report/tables")
+
+
 def test_a_failed_trial_is_failed_with_its_reason(tmp_path):
     from study.sync import sync
     from trainables.attempt import Outcome
