@@ -20,6 +20,7 @@ from analysis.figures import (
     gap_by_margin,
     quality_against_gap,
     states,
+    training_curves,
 )
 from analysis.gap_by_aggregator import gap_by_aggregator
 from analysis.gap_correlation import WITH, gap_correlation
@@ -41,6 +42,7 @@ FIGURES = (
     gap_by_margin,
     distances_and_bounds,
     best_so_far,
+    training_curves,
     states,
 )
 """In reading order; each offers ``CAPTION``, ``data``, ``title`` and ``draw``."""

@@ -65,9 +65,19 @@ def metric(key, name, value):
     return {"key": key, "name": name, "value": value}
 
 
-def tables_of(trials=(), metrics=(), bounds=(), parameters=(), **values):
+def validation(key, epoch, value):
+    return {"key": key, "epoch": epoch, "name": "val/map_at_r.size5", "value": value}
+
+
+def tables_of(trials=(), metrics=(), bounds=(), parameters=(), history=(), **values):
     """A study of the given rows, selected by MAP@R and the T4 gap at groups of five."""
-    rows = {"trials": trials, "metrics": metrics, "bounds": bounds, "parameters": parameters}
+    rows = {
+        "trials": trials,
+        "metrics": metrics,
+        "bounds": bounds,
+        "parameters": parameters,
+        "history": history,
+    }
     selection = {
         "name": "digits",
         "quality_name": "val/map_at_r.size5",
@@ -75,7 +85,7 @@ def tables_of(trials=(), metrics=(), bounds=(), parameters=(), **values):
         "planned_trials": len(trials),
     } | values
     frames = {name: table(name, list(some)) for name, some in rows.items()}
-    return StudyTables(history=table("history", []), **frames, **selection)
+    return StudyTables(**frames, **selection)
 
 
 def confirmed(qualities, **values):
@@ -92,7 +102,7 @@ def confirmed(qualities, **values):
 def study_of(combinations, trials_each, *, uncovered=(), pairs_each=40):
     """A study with noise: some trials pruned or failed, best ones confirmed on three seeds."""
     random = np.random.default_rng(0)
-    rows = {"trials": [], "metrics": [], "bounds": [], "parameters": []}
+    rows = {"trials": [], "metrics": [], "bounds": [], "parameters": [], "history": []}
     for place, combination in enumerate(combinations):
         covered = combination not in uncovered
         trials = _searched(random, combination, 0.7 - 0.015 * place, trials_each, covered)
@@ -104,6 +114,10 @@ def study_of(combinations, trials_each, *, uncovered=(), pairs_each=40):
             rows["metrics"] += _metrics(random, row, covered)
         rows["bounds"] += _pairs(random, [best, *confirmed], pairs_each, covered)
         rate = json.dumps(round(float(random.lognormal(-7, 1)), 6))
+        rows["history"] += [
+            validation(best["key"], epoch, best["quality"] * (1 - 0.5**epoch))
+            for epoch in range(1, 7)
+        ]
         rows["parameters"].append({"key": best["key"], "name": "training.rate", "value": rate})
     return tables_of(**rows, planned_trials=len(combinations) * trials_each + 3)
 
