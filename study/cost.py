@@ -26,8 +26,8 @@ UNPRUNED = 0.75
 """Share of the work of a search that is left where trials may be pruned."""
 BESIDE = 1.8 * GIB
 """Bytes of the driver, of Ray and of what writes to MLflow."""
-RECORDED = 0.5 * MIB
-"""Bytes of a trial in the record and in MLflow, besides weights."""
+RECORDED, REPORTED = 0.3 * MIB, 10 * MIB
+"""Bytes in the record and in MLflow: of a trial besides weights and pairs of groups; of a study."""
 
 
 class Range(NamedTuple):
@@ -116,14 +116,14 @@ def estimated(study: Study, branches: list[Branch], packs: int, start: float) ->
     left = 1.0 if study.config.algorithm.pruner == "none" else UNPRUNED
     work = (left * budget.trials_per_combination * sum(trials.values()) + tested) / packs
     largest = max(b.probe.memory + (budget.pack - 1) * b.probe.own_memory for b in branches)
-    kept = sum(RECORDED + 2 * folds * branch.probe.weights for branch in branches)
+    kept = REPORTED + sum(_kept(study, branch) for branch in branches)
     seconds = Range(*(STARTS * start + share * work for share in TIME))
     return Cost(
         packs=packs,
         trials=trials,
         seconds=seconds,
         memory=Range(*(share * (BESIDE + packs * largest) for share in MEMORY)),
-        disk=Range(*(share * budget.trials_per_combination * kept for share in DISK)),
+        disk=Range(*(share * kept for share in DISK)),
         warnings=list(_warnings(study, trials, seconds, largest)),
     )
 
@@ -164,6 +164,15 @@ def _tested_seconds(study: Study, branch: Branch) -> float:
     judged = judging * branch.probe.judgement
     ensembles = wanted.top * len(study.data.folds) * judged
     return wanted.seeds * (wanted.top * confirmed + min(1, wanted.top) * judged) + ensembles
+
+
+def _kept(study: Study, branch: Branch) -> float:
+    """Bytes of a combination in the record and, once more, in MLflow."""
+    wanted, folds = study.config.protocol.confirmation, len(study.data.folds)
+    member = 2 * (branch.probe.weights + branch.probe.pairs)
+    of_folds = study.config.budget.trials_per_combination + (wanted.top if folds > 1 else 0)
+    of_one = (wanted.top + min(1, wanted.top)) * wanted.seeds
+    return of_folds * (RECORDED + folds * member) + of_one * (RECORDED + member)
 
 
 def _warnings(

@@ -7,6 +7,8 @@ from statistics import median
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 
 from trainables.configuration import Configuration
@@ -32,6 +34,7 @@ class Probe(NamedTuple):
         memory: most bytes of the process.
         own_memory: bytes of these that the member has brought.
         weights: bytes of the model.
+        pairs: bytes of its table of pairs of groups.
     """
 
     build: float
@@ -42,6 +45,7 @@ class Probe(NamedTuple):
     memory: int
     own_memory: int
     weights: int
+    pairs: int
 
     @property
     def epoch(self) -> float:
@@ -68,7 +72,7 @@ def probe(configuration: dict[str, Any], study: StudyData, rules: Rules, threads
     build, member = _timed(lambda: Member(parsed, study.points, fold.train, 0, rules.unit_length))
     seconds, steps = member.try_steps(STEPS)
     validation, _ = _timed(lambda: judge.quality([member.model]))
-    judgement, _ = _timed(lambda: judge.judge([member.model]))
+    judgement, judged = _timed(lambda: judge.judge([member.model]))
     return Probe(
         build=build,
         # The first step also pays for what is only done once.
@@ -79,7 +83,15 @@ def probe(configuration: dict[str, Any], study: StudyData, rules: Rules, threads
         memory=peak_memory(),
         own_memory=peak_memory() - before,
         weights=sum(t.numel() * t.element_size() for t in member.model.state_dict().values()),
+        pairs=_written(judged.evaluations[0].pairs),
     )
+
+
+def _written(table: pa.Table) -> int:
+    """Bytes of a table in a file."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    return int(sink.getvalue().size)
 
 
 def _timed(call: Callable[[], Result]) -> tuple[float, Result]:

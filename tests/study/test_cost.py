@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from study.cost import GIB, Branch, cost, estimated, typical
-from study.describe import describe_cost, duration
+from study.cost import GIB, MIB, Branch, cost, estimated, typical
+from study.describe import describe_cost
+from study.duration import duration
 from study.errors import ConfigError
 from tests.study.files import accepted
 from trainables.probe import Probe
@@ -19,6 +20,7 @@ PROBE = Probe(
     memory=GIB // 2,
     own_memory=GIB // 8,
     weights=1 << 20,
+    pairs=1 << 19,
 )
 CHANGES = [
     "search.training.epochs: 10",
@@ -66,6 +68,12 @@ def test_pruning_saves_work_and_so_does_reading_no_test(tmp_path):
 def test_memory_grows_with_packs_and_with_the_trials_of_a_pack(tmp_path):
     one, two = (made_up(tmp_path, packs=packs).memory.low for packs in (1, 2))
     assert two - one == pytest.approx(0.75 * (GIB / 2 + 2 * GIB / 8))
+
+
+def test_disk_grows_with_the_trials_that_are_kept(tmp_path):
+    twice = made_up(tmp_path, "budget.trials_per_combination: 16").disk.low
+    per_trial = 0.7 * (0.3 + 2 * 2 * 1.5) * MIB
+    assert twice - made_up(tmp_path).disk.low == pytest.approx(8 * per_trial)
 
 
 @pytest.mark.parametrize(
