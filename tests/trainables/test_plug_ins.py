@@ -39,7 +39,7 @@ name: added
 data: {source: digits, split: points, folds: 2}
 search:
   encoder: {linear: {width: 4}}
-  aggregator: {NAME: {}}
+  aggregator: {NAMES}
   loss: {triplet: {}}
   training: {epochs: 1, classes_per_batch: 5, group_size: 2}
 budget: {trials_per_combination: 1}
@@ -48,12 +48,14 @@ budget: {trials_per_combination: 1}
 
 @pytest.fixture
 def study(tmp_path):
-    """Calls ``study`` where a package announces an aggregator."""
+    """Calls ``study`` where packages announce aggregators; a study file names all of them."""
 
-    def call(source, target, *arguments):
-        folder = plug_ins.install(tmp_path / "packages", source, target)
-        name = target.partition(" = ")[0]
-        (tmp_path / "added.yaml").write_text(STUDY.replace("NAME", name))
+    def call(packages, *arguments):
+        folder = tmp_path / "packages"
+        for target, source in packages.items():
+            plug_ins.install(folder, source, target)
+        names = ", ".join(f"{target.partition(' = ')[0]}: {{}}" for target in packages)
+        (tmp_path / "added.yaml").write_text(STUDY.replace("NAMES", names))
         return subprocess.run(
             [sys.executable, "-m", "study", *arguments],
             env={**os.environ, "PYTHONPATH": plug_ins.path_with(folder)},
@@ -65,8 +67,8 @@ def study(tmp_path):
     return call
 
 
-def test_an_announced_aggregator_is_listed_and_searched_like_any_other(study, tmp_path):
-    listed = study(FIRST, "first = FirstAggregator", "components", "--json")
+def test_an_announced_aggregator_is_listed_like_any_other(study):
+    listed = study({"first = FirstAggregator": FIRST}, "components", "--json")
     about = json.loads(listed.stdout)["aggregator"]["first"]
     assert about["summary"] == "The first point of each group."
     assert about["outside_hull"] is None
@@ -75,39 +77,35 @@ def test_an_announced_aggregator_is_listed_and_searched_like_any_other(study, tm
 
 def test_a_study_of_an_announced_aggregator_is_sound(study, tmp_path):
     check = ["check", "--quick", str(tmp_path / "added.yaml"), "--root", str(tmp_path)]
-    checked = study(FIRST, "first = FirstAggregator", *check)
+    checked = study({"first = FirstAggregator": FIRST}, *check)
     assert checked.returncode == 0, checked.stderr
     assert "aggregator.first.sharpness: 0.0 to 1.0" in checked.stdout
 
 
-@pytest.mark.parametrize(
-    ("source", "target", "problem"),
-    [
-        ("import nonesuch", "first = FirstAggregator", "cannot be imported: ModuleNotFoundError"),
-        ("", "first = FirstAggregator", "cannot be imported: AttributeError"),
-        ("first = 1", "first = first", "must be a class derived from trainables.contracts.Aggr"),
-        (FIRST.replace("def weights", "def other"), "first = FirstAggregator", "lacks weights"),
-        (
-            FIRST.replace("(HullAggregator)", "(Aggregator)")
-            .replace("import HullAggregator", "import Aggregator")
-            .replace("def weights", "def forward"),
-            "first = FirstAggregator",
-            "must say in outside_hull why",
-        ),
-        (
-            FIRST.replace("Annotated[float, Ge(0), Le(1), Search(0.0, 1.0)] = 0.5", "list = ()"),
-            "first = FirstAggregator",
-            "its option sharpness must have a type of int, float, bool, str and a default",
-        ),
-        (FIRST, "mean = FirstAggregator", "the package mean-package announces one too"),
-    ],
-    ids=["import", "attribute", "no class", "abstract", "hull", "option", "taken"],
-)
-def test_what_is_no_component_is_refused_with_its_package(study, tmp_path, source, target, problem):
-    check = ["check", "--quick", str(tmp_path / "added.yaml"), "--root", str(tmp_path)]
-    checked = study(source, target, *check)
+FLAWED = {
+    "lost = FirstAggregator": ("import nonesuch", "cannot be imported: ModuleNotFoundError"),
+    "empty = FirstAggregator": ("", "cannot be imported: AttributeError"),
+    "number = one": ("one = 1", "must be a class derived from trainables.contracts.Aggregator"),
+    "abstract = FirstAggregator": (FIRST.replace("def weights", "def other"), "lacks weights"),
+    "silent = FirstAggregator": (
+        FIRST.replace("HullAggregator", "Aggregator").replace("def weights", "def forward"),
+        "must say in outside_hull why",
+    ),
+    "listed = FirstAggregator": (
+        FIRST.replace("Annotated[float, Ge(0), Le(1), Search(0.0, 1.0)] = 0.5", "list = ()"),
+        "its option sharpness must have a type of int, float, bool, str and a default",
+    ),
+    "mean = FirstAggregator": (FIRST, "the package mean-package announces one too"),
+}
+
+
+def test_what_is_no_component_is_refused_with_its_package(study, tmp_path):
+    packages = {target: source for target, (source, _) in FLAWED.items()}
+    checked = study(packages, "check", "--quick", str(tmp_path / "added.yaml"))
     assert checked.returncode == 2
-    assert "is not offered: " in checked.stderr
-    assert problem in checked.stderr
-    assert "-package" in checked.stderr
-    assert "Traceback" not in checked.stderr
+    problems = checked.stderr.splitlines()[1:]
+    assert len(problems) == len(FLAWED)
+    for problem, (target, (_, reason)) in zip(problems, FLAWED.items(), strict=True):
+        name = target.partition(" = ")[0]
+        assert problem.startswith(f"  search.aggregator.{name}: is not offered: {reason}")
+        assert f"the package {name}-package" in problem
