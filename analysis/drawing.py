@@ -9,6 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 WIDTH = 9.6
 """Inches; a page shows an inch as 115 pixels, so that 8-point text is read at 13 pixels."""
@@ -103,6 +104,27 @@ def combinations_sheet(title: str, combinations: Collection[str], least: float) 
     """A sheet at least ``least`` inches high on which a legend of the combinations fits."""
     lines = sum(label(name).count("\n") + 1 for name in combinations)
     return sheet(title, max(least, 0.185 * lines + 1.0))
+
+
+def curves_sheet(
+    title: str, combinations: Sequence[str], steps: str, height: str
+) -> tuple[Figure, Axes, dict[str, Look]]:
+    """A sheet for a curve of each combination over whole numbers from 0, with its legend.
+
+    Args:
+        title: plain text.
+        combinations: in the order of the legend.
+        steps: what the numbers count.
+        height: what the curves show.
+    """
+    looks_of_all = looks(combinations)
+    figure = combinations_sheet(title, combinations, 4.2)
+    (ax,) = panels(figure, 1, 1)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlabel(steps)
+    ax.set_ylabel(height)
+    combinations_legend(figure, looks_of_all, combinations, line=True)
+    return figure, ax, looks_of_all
 
 
 def combinations_legend(

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from analysis import drawing
 from analysis.leaderboard import best_trials
@@ -66,17 +65,13 @@ def draw(data: BestSoFar) -> Figure:
     """One rising step curve per combination."""
     if data.course.empty:
         return drawing.missing(title(data), "no trial is complete yet")
-    looks = drawing.looks(data.combinations)
-    figure = drawing.combinations_sheet(title(data), data.combinations, 4.2)
-    (ax,) = drawing.panels(figure, 1, 1)
+    figure, ax, looks = drawing.curves_sheet(
+        title(data), data.combinations, "finished trials of the combination", f"best {data.quality}"
+    )
     for name, course in data.course.groupby("combination"):
         colour, marker, style = looks[str(name)]
         ax.step(course["finished"], course["best"], style, where="post", color=colour, lw=1.5)
         found = course.iloc[course["best"].argmax()]
         ax.plot([found["finished"]], [found["best"]], marker, color=colour, ms=6, mec="white")
     ax.set_xlim(0, data.course["finished"].max() + 1)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set_xlabel("finished trials of the combination")
-    ax.set_ylabel(f"best {data.quality}")
-    drawing.combinations_legend(figure, looks, data.combinations, line=True)
     return figure

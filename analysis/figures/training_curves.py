@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from analysis import drawing
 from analysis.leaderboard import best_trials
@@ -63,17 +62,13 @@ def draw(data: TrainingCurves) -> Figure:
     """One curve per combination."""
     if data.curves.empty:
         return drawing.missing(title(data), "no complete trial was validated yet")
-    looks = drawing.looks(data.combinations)
-    figure = drawing.combinations_sheet(title(data), data.combinations, 4.2)
-    (ax,) = drawing.panels(figure, 1, 1)
+    figure, ax, looks = drawing.curves_sheet(
+        title(data), data.combinations, "epoch", f"validation {data.quality}"
+    )
     for name, curve in data.curves.groupby("combination"):
         colour, marker, style = looks[str(name)]
         ax.plot(curve["epoch"], curve["quality"], style, color=colour, lw=1.5)
         last = curve.iloc[-1]
         ax.plot([last["epoch"]], [last["quality"]], marker, color=colour, ms=6, mec="white")
     ax.set_xlim(left=0)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set_xlabel("epoch")
-    ax.set_ylabel(f"validation {data.quality}")
-    drawing.combinations_legend(figure, looks, data.combinations, line=True)
     return figure
