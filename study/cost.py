@@ -18,15 +18,16 @@ from trainables.configuration import Configuration
 from trainables.probe import Probe, peak_memory, probe
 
 GIB, MIB = 1 << 30, 1 << 20
-STARTS = 6.0
-"""Processes that a launch starts one after the other, each of which takes as long as a probe's."""
+STARTS = 10.0
+"""What a launch takes besides its trials, in starts of a probe's process: others start, one after
+the other, and at the end there are models to log and a report to write."""
 TIME, MEMORY, DISK = (1.0, 1.9), (0.75, 1.5), (0.7, 1.4)
 """Least and most in units of what was measured alone: beside each other, trials are slower."""
 UNPRUNED = 0.75
 """Share of the work of a search that is left where trials may be pruned."""
 BESIDE = 1.8 * GIB
 """Bytes of the driver, of Ray and of what writes to MLflow."""
-RECORDED, REPORTED = 0.3 * MIB, 10 * MIB
+RECORDED, REPORTED = 0.2 * MIB, 10 * MIB
 """Bytes in the record and in MLflow: of a trial besides weights and pairs of groups; of a study."""
 
 
@@ -117,7 +118,7 @@ def estimated(study: Study, branches: list[Branch], packs: int, start: float) ->
     work = (left * budget.trials_per_combination * sum(trials.values()) + tested) / packs
     largest = max(b.probe.memory + (budget.pack - 1) * b.probe.own_memory for b in branches)
     kept = REPORTED + sum(_kept(study, branch) for branch in branches)
-    seconds = Range(*(STARTS * start + share * work for share in TIME))
+    seconds = Range(*(share * (STARTS * start + work) for share in TIME))
     return Cost(
         packs=packs,
         trials=trials,

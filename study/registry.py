@@ -78,7 +78,7 @@ def _opened(mirror: Mirror, name: str) -> RegisteredModel:
             raise
     description = (
         f"The best model of each combination of the study {name}, confirmed on its test points. "
-        f"Aliases: {BEST}, and {BEST}-<encoder>-<aggregator>-<loss>."
+        f"Aliases: `{BEST}`, and `{BEST}-ENCODER-AGGREGATOR-LOSS`."
     )
     return mirror.client.create_registered_model(name, description=description)
 

@@ -32,7 +32,7 @@ class Probe(NamedTuple):
         validation: seconds of a validation.
         judgement: seconds of the evaluation at the end.
         memory: most bytes of the process.
-        own_memory: bytes of these that the member has brought.
+        own_memory: bytes more that another member beside it takes.
         weights: bytes of the model.
         pairs: bytes of its table of pairs of groups.
     """
@@ -66,13 +66,16 @@ def probe(configuration: dict[str, Any], study: StudyData, rules: Rules, threads
         TrainingError: if the loss is not finite or the embeddings have collapsed.
     """
     torch.set_num_threads(threads)
-    before, fold = peak_memory(), study.folds[0]
+    fold = study.folds[0]
     judge = Judge(replace(study, folds=(fold,)), rules, "search")
     parsed = Configuration.from_nested(configuration)
     build, member = _timed(lambda: Member(parsed, study.points, fold.train, 0, rules.unit_length))
     seconds, steps = member.try_steps(STEPS)
     validation, _ = _timed(lambda: judge.quality([member.model]))
     judgement, judged = _timed(lambda: judge.judge([member.model]))
+    memory = peak_memory()
+    other = Member(parsed, study.points, fold.train, 1, rules.unit_length)
+    other.try_steps(1)
     return Probe(
         build=build,
         # The first step also pays for what is only done once.
@@ -80,8 +83,8 @@ def probe(configuration: dict[str, Any], study: StudyData, rules: Rules, threads
         steps=steps,
         validation=validation,
         judgement=judgement,
-        memory=peak_memory(),
-        own_memory=peak_memory() - before,
+        memory=memory,
+        own_memory=peak_memory() - memory,
         weights=sum(t.numel() * t.element_size() for t in member.model.state_dict().values()),
         pairs=_written(judged.evaluations[0].pairs),
     )
