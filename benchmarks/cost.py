@@ -20,6 +20,8 @@ import psutil
 from study.check import prepare
 from study.cost import GIB, Range, cost
 
+SOME_FAILED = 1
+"""Exit code of a study in which trials failed, and which ended all the same."""
 SECONDS = 1.0
 """Between two looks at the memory of all processes."""
 
@@ -64,7 +66,7 @@ def _launched(file: str, data: str, root: Path) -> tuple[float, float]:
     seconds = time.perf_counter() - began
     ended.set()
     watcher.join()
-    if launch.returncode:
+    if launch.returncode not in (0, SOME_FAILED):
         raise click.ClickException(f"{file} failed:\n{errors}")
     return seconds, max(peaks)
 
