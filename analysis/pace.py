@@ -5,7 +5,7 @@ from typing import NamedTuple
 from analysis.tables import StudyTables
 
 RECENT = 20
-FEWEST = 2
+FEWEST = 3
 
 
 class Pace(NamedTuple):
@@ -24,11 +24,11 @@ def pace(tables: StudyTables, planned: int, now: float) -> Pace | None:
         now: Unix seconds.
 
     Returns:
-        None where fewer than two trials have ended, or none was measured since.
+        None where fewer than three trials have ended, or no time has passed since.
     """
     ended = tables.trials["ended"].dropna().sort_values()
     recent = ended.iloc[-RECENT - 1 :]
-    if len(recent) <= FEWEST or now <= recent.iloc[0]:
+    if len(recent) < FEWEST or now <= recent.iloc[0]:
         return None
     per_second = (len(recent) - 1) / (now - recent.iloc[0])
     return Pace(60 * per_second, max(0, planned - len(ended)) / per_second)

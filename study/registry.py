@@ -45,7 +45,7 @@ def register(
     """
     chosen = [
         _Chosen(found, confirmations, model)
-        for found, model in zip(best_of_each(record.config, results), models, strict=False)
+        for found, model in zip(best_of_each(record.config, results), models, strict=True)
         if (confirmations := confirmed(results, found))
     ]
     if not chosen:

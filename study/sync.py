@@ -65,7 +65,9 @@ def close(mirror: "Mirror", record: Record, results: list[Result]) -> int:
     from study.group_model import log_models
     from study.registry import register
 
-    models = log_models(mirror, record, results) if is_whole(record, results) else []
-    register(mirror, record, results, models)
+    models = []
+    if is_whole(record, results):
+        models = log_models(mirror, record, results)
+        register(mirror, record, results, models)
     mirror.write(of_study(record, results, is_at_work=False))
     return len(models)
