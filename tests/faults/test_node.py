@@ -1,4 +1,4 @@
-"""Faults of the nodes of a cluster: killed, frozen, without their raylet, without a head."""
+"""Faults of the nodes of a cluster: slow to start, killed, frozen, without raylet or head."""
 
 import time
 from signal import SIGCONT, SIGKILL, SIGSTOP
@@ -57,6 +57,19 @@ def check_nothing_lost(launched, row) -> None:
     assert launched.returncode == 0, launched.stderr
     assert row.is_sound, row
     assert row.failed == ()
+
+
+def test_a_node_too_slow_to_start_is_started_again(study, stock):
+    of = study()
+    with of.launching() as process:
+
+        def started() -> list[psutil.Process]:
+            return [one for one in descendants(process.pid) if "/raylet/raylet " in title(one)]
+
+        until(process, started)
+        send(started(), SIGSTOP)
+        launched = ended(process)
+    check_nothing_lost(launched, stock(of, "node: frozen at its start", 1))
 
 
 @pytest.mark.parametrize("hit", ["all of it", "its raylet"])

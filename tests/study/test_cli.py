@@ -1,7 +1,6 @@
 """The command as a user calls it: output, exit code, and no traceback."""
 
 import json
-import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -11,8 +10,6 @@ from click.testing import CliRunner
 
 from study.cli import cli
 from tests.study.files import finished, written
-
-LIMIT_SECONDS = 5
 
 BAD = """
 name: a/b
@@ -62,7 +59,7 @@ def root(tmp_path_factory):
     return folder
 
 
-def test_every_mistake_of_a_file_is_told_in_seconds_without_an_engine(tmp_path):
+def test_every_mistake_of_a_file_is_told_without_starting_an_engine(tmp_path):
     (tmp_path / "bad.yaml").write_text(BAD)
     program = (
         "import sys, study.cli\n"
@@ -70,15 +67,11 @@ def test_every_mistake_of_a_file_is_told_in_seconds_without_an_engine(tmp_path):
         "try:\n    study.cli.main()\n"
         "finally:\n    print(sorted({'ray', 'mlflow', 'sklearn'} & set(sys.modules)))\n"
     )
-    before = os.times().children_user
     told = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    # Processor time, because other processes may keep the machine busy.
-    spent = os.times().children_user - before
     assert told.stderr == TOLD
     assert (told.returncode, told.stdout) == (2, "[]\n")
-    assert spent < LIMIT_SECONDS
     assert [path.name for path in tmp_path.iterdir()] == ["bad.yaml"]
 
 

@@ -22,7 +22,7 @@ from tests.study.mlflow_contents import free_port
 from tests.study.ray_heads import heads, node
 
 pytestmark = pytest.mark.ray
-LIMIT_SECONDS = 10
+LIMIT_SECONDS = 60
 CPUS = os.cpu_count()
 
 

@@ -188,7 +188,8 @@ def test_a_server_that_is_down_costs_one_warning_and_sync_catches_up(tmp_path, c
     with caplog.at_level(logging.WARNING):
         began = time.monotonic()
         track(record, *finished_studies.results(record))
-        assert time.monotonic() - began < 20
+        # MLflow itself would try again for four minutes at each call.
+        assert time.monotonic() - began < 100
     (warning,) = caplog.messages
     assert warning.startswith(f"MLflow at http://127.0.0.1:{port} cannot be written")
     assert warning.endswith(f"`study sync tiny --root {tmp_path}` catches up")

@@ -119,7 +119,7 @@ def test_a_database_that_does_not_answer_is_told_at_once(tmp_path):
     began = time.monotonic()
     with pytest.raises(SQLAlchemyError):
         knock(f"sqlite:///{tmp_path}/nowhere/mlflow.db")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_servers_are_not_knocked_at():
