@@ -1,16 +1,13 @@
 """Writes the report of a study: one page that works offline, and its figures as files."""
 
-from base64 import b64encode
-from io import BytesIO
 from pathlib import Path
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
-import matplotlib as mpl
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from analysis import pages
 from analysis.bound_gap import bound_gap
+from analysis.explorer import explorer, policy, scripts
 from analysis.figures import (
     best_so_far,
     combinations,
@@ -18,9 +15,14 @@ from analysis.figures import (
     distances_and_bounds,
     gap_by_group_size,
     gap_by_margin,
+    group_map,
+    parallel_coordinates,
+    parameter_importance,
+    parameter_slices,
     quality_against_gap,
     states,
     training_curves,
+    witness,
 )
 from analysis.gap_by_aggregator import gap_by_aggregator
 from analysis.gap_correlation import WITH, gap_correlation
@@ -30,7 +32,6 @@ from analysis.metric_names import BOUNDS, in_words
 from analysis.seeds_needed import MOST, STATED, recommended
 from analysis.significance import obstacle, pairs, repeated_qualities
 from analysis.summary import reasons, summary
-from analysis.table_files import replace, write_data, write_tables
 from analysis.tables import StudyTables
 from analysis.training_gain import raw_quality, training_gain
 
@@ -41,6 +42,11 @@ FIGURES = (
     gap_by_group_size,
     gap_by_margin,
     distances_and_bounds,
+    witness,
+    group_map,
+    parameter_importance,
+    parameter_slices,
+    parallel_coordinates,
     best_so_far,
     training_curves,
     states,
@@ -48,31 +54,10 @@ FIGURES = (
 """In reading order; each offers ``CAPTION``, ``data``, ``title`` and ``draw``."""
 
 PAGE = "report.html"
-RESOLUTION = 200
-"""Dots per inch: two to a page pixel."""
-
-
-class Picture(NamedTuple):
-    """A drawn figure as files and as the page shows it; ``data`` is what it shows."""
-
-    name: str
-    title: str
-    caption: str
-    data: pd.DataFrame
-    png: bytes
-    svg: bytes
-
-    @property
-    def address(self) -> str:
-        """The PNG inside an address, so that the page asks for no other file."""
-        return f"data:image/png;base64,{b64encode(self.png).decode()}"
 
 
 def write(tables: StudyTables, folder: Path) -> Path:
-    """Writes ``report.html``, ``tables/`` and ``figures/``, replacing each file at once.
-
-    The tables of the page are there as Parquet, CSV, Markdown and LaTeX; the figures as PNG and
-    SVG, and what they show as Parquet and CSV.
+    """Writes ``report.html``, ``tables/`` and ``figures/``; see :func:`analysis.pages.write`.
 
     Args:
         tables: the study, at any stage; whatever is missing is said to be missing.
@@ -81,48 +66,11 @@ def write(tables: StudyTables, folder: Path) -> Path:
     Returns:
         The path of the page.
     """
-    pictures = [_picture(module, tables) for module in FIGURES]
+    pictures = [pages.picture(module, module.data(tables)) for module in FIGURES]
     frames = _frames(tables)
-    figures = folder / "figures"
-    figures.mkdir(parents=True, exist_ok=True)
-    for picture in pictures:
-        replace(figures / f"{picture.name}.png", picture.png)
-        replace(figures / f"{picture.name}.svg", picture.svg)
-        write_data(picture.data, figures / picture.name)
-    write_tables(frames, folder / "tables")
     page = folder / PAGE
-    replace(page, _page(tables, frames, pictures).encode())
+    pages.write(page, _page(tables, frames, pictures), pictures, frames)
     return page
-
-
-def number(value: Any, digits: int = 3) -> str:
-    """A number as the tables show it: fixed digits, a real minus sign, a dash where unknown."""
-    if pd.isna(value):
-        return "–"
-    shown = f"{value:.{digits}f}"
-    # A tiny negative value must not read as minus zero.
-    return shown.lstrip("-") if float(shown) == 0 else shown.replace("-", "−")
-
-
-def _picture(module: ModuleType, tables: StudyTables) -> Picture:
-    data = module.data(tables)
-    files = {}
-    # Unless told otherwise, an SVG holds the date and glyph names hashed with a random salt.
-    with mpl.rc_context({"svg.hashsalt": "groupstudy"}):
-        figure = module.draw(data)
-        for kind, metadata in (("png", {}), ("svg", {"Date": None})):
-            stream = BytesIO()
-            figure.savefig(stream, format=kind, dpi=RESOLUTION, metadata=metadata)
-            files[kind] = stream.getvalue()
-    name = module.__name__.rpartition(".")[2]
-    return Picture(name, module.title(data), module.CAPTION, _shown(data), **files)
-
-
-def _shown(data: tuple[Any, ...]) -> pd.DataFrame:
-    """The frame among what a figure is drawn from; it holds one, or a series."""
-    (frame,) = (value for value in data if isinstance(value, pd.DataFrame | pd.Series))
-    is_numbered = isinstance(frame.index, pd.RangeIndex)
-    return frame if isinstance(frame, pd.DataFrame) and is_numbered else frame.reset_index()
 
 
 def _frames(tables: StudyTables) -> dict[str, pd.DataFrame]:
@@ -142,17 +90,11 @@ def _frames(tables: StudyTables) -> dict[str, pd.DataFrame]:
     }
 
 
-def _page(tables: StudyTables, frames: dict[str, pd.DataFrame], pictures: list[Picture]) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = number
-    environment.tests["known"] = pd.notna
-    return environment.get_template("report.html").render(
+def _page(
+    tables: StudyTables, frames: dict[str, pd.DataFrame], pictures: list[pages.Picture]
+) -> str:
+    return pages.rendered(
+        "report.html",
         study=tables,
         quality=in_words(tables.quality_name),
         gap=in_words(tables.gap_name),
@@ -165,17 +107,16 @@ def _page(tables: StudyTables, frames: dict[str, pd.DataFrame], pictures: list[P
         quantities=WITH,
         bound_symbols=BOUNDS,
         pictures=pictures,
-        **{name: _rows(frame) for name, frame in frames.items()},
+        explorer=explorer(tables),
+        policy=policy(),
+        scripts=scripts(),
+        **frames,
     )
-
-
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [dict(zip(frame.columns, row, strict=True)) for row in frame.itertuples(index=False)]
 
 
 def _configurations(tables: StudyTables) -> dict[str, list[dict[str, Any]]]:
     named = best_trials(tables)[["key", "combination"]].merge(tables.parameters, on="key")
     return {
-        str(combination): _rows(values[["name", "value"]])
+        str(combination): pages.rows(values[["name", "value"]])
         for combination, values in named.groupby("combination", sort=False)
     }

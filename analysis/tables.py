@@ -66,6 +66,33 @@ BOUNDS = pa.schema(
     }
 )
 
+IMPORTANCES = pa.schema(
+    {
+        "combination": pa.string(),
+        "name": pa.string(),  # of a searched parameter
+        "importance": pa.float64(),  # share of 1, within the combination
+    }
+)
+MAPS = pa.schema(
+    {
+        "key": pa.string(),
+        "class_name": pa.string(),
+        "x": pa.float64(),  # of a group embedding, along the principal axes; embedding units
+        "y": pa.float64(),
+        "explained": pa.float64(),  # share of the variance along both axes
+    }
+)
+WITNESSES = pa.schema(
+    {
+        "key": pa.string(),
+        "role": pa.string(),  # "anchor", "positive" or "negative" of the triplet behind m*
+        "class_name": pa.string(),
+        "shape": pa.list_(pa.int64()),  # of a point
+        "values": pa.list_(pa.float32()),  # of the point, flat; images from 0 to 1
+        "excess": pa.float64(),  # m*, embedding units
+    }
+)
+
 RAW = "identity+mean+untrained"
 """Combination, and key, of the trial that reads the mean of the points themselves."""
 
@@ -80,7 +107,8 @@ class StudyTables:
         quality_name: selection metric behind ``trials.quality``, as ``val/map_at_r.size5``.
         gap_name: metric behind ``trials.relative_gap``.
         planned_trials: trials the search phase will hold when it ends.
-        trials, parameters, metrics, history, bounds: tables of the schemas above.
+        trials, parameters, metrics, history, bounds, importances, maps, witnesses: tables of the
+            schemas above.
     """
 
     name: str
@@ -92,6 +120,9 @@ class StudyTables:
     metrics: pd.DataFrame
     history: pd.DataFrame
     bounds: pd.DataFrame
+    importances: pd.DataFrame
+    maps: pd.DataFrame
+    witnesses: pd.DataFrame
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -107,6 +138,9 @@ SCHEMAS = {
     "metrics": METRICS,
     "history": HISTORY,
     "bounds": BOUNDS,
+    "importances": IMPORTANCES,
+    "maps": MAPS,
+    "witnesses": WITNESSES,
 }
 
 

@@ -110,11 +110,16 @@ def report(name: str, root: Path) -> None:
 @cli.command()
 @click.argument("names", nargs=-1, required=True)
 @root_option
-def compare(names: tuple[str, ...], root: Path) -> None:
+@click.option(
+    "--to", type=click.Path(path_type=Path, file_okay=False), help="Folder for a page with figures."
+)
+def compare(names: tuple[str, ...], root: Path, to: Path | None) -> None:
     """Show the leaderboards of two or more studies side by side."""
-    from study.compare import compare as side_by_side
+    from study import compare as comparing
 
-    click.echo(side_by_side(root, names))
+    click.echo(comparing.compare(root, names))
+    if to is not None:
+        click.echo(f"page {comparing.write(root, names, to)}")
 
 
 @cli.command()

@@ -1,9 +1,11 @@
-"""Leaderboards of several studies side by side, in words for a terminal."""
+"""Several studies side by side: in words for a terminal, and as a page with figures."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
+from analysis import comparison_page
 from analysis.across_studies import across_studies, confirmed_qualities, obstacle
 from analysis.comparison import comparison, differing_metrics
 from analysis.tables import StudyTables
@@ -29,9 +31,7 @@ def compare(root: Place, names: Sequence[str]) -> str:
     Raises:
         RecordError: with every name that is no study, or if there are fewer than two.
     """
-    if len(set(names)) < max(2, len(names)):
-        raise RecordError("study compare", [f"needs two different studies, got {', '.join(names)}"])
-    studies = [read_tables(record) for record in _records(root, names)]
+    studies = _studies(root, names)
     lines = _aligned(comparison(studies))
     differing = differing_metrics(studies)
     if not differing:
@@ -42,6 +42,30 @@ def compare(root: Place, names: Sequence[str]) -> str:
         )
         lines += [f"  {metric}: {', '.join(differing[metric])}" for metric in differing]
     return "\n".join(lines + _ranks(studies))
+
+
+def write(root: Place, names: Sequence[str], folder: Path) -> Path:
+    """Writes the comparison as a page, with its tables and figures; returns the page.
+
+    Args:
+        root: the folder of all studies.
+        names: of at least two studies, each once.
+        folder: where to write; made if absent.
+
+    Raises:
+        RecordError: as :func:`compare`, or if the folder cannot be written.
+    """
+    studies = _studies(root, names)
+    try:
+        return comparison_page.write(studies, folder)
+    except OSError as error:
+        raise RecordError(folder, [f"cannot be written: {error.strerror or error}"]) from error
+
+
+def _studies(root: Place, names: Sequence[str]) -> list[StudyTables]:
+    if len(set(names)) < max(2, len(names)):
+        raise RecordError("study compare", [f"needs two different studies, got {', '.join(names)}"])
+    return [read_tables(record, in_full=False) for record in _records(root, names)]
 
 
 def _ranks(studies: Sequence[StudyTables]) -> list[str]:

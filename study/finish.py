@@ -41,7 +41,7 @@ class Finished:
 
 def finish(record: Record) -> Finished:
     """Writes the export of a study, and says what it found and where everything is."""
-    tables = read_tables(record)
+    tables = read_tables(record, in_full=False)
     lines = [_headline(tables), "", _board(tables), *_failures(tables), ""]
     lines += [f"report   {report.page(record)}"]
     if not complete_trials(tables).empty:
@@ -53,14 +53,14 @@ def finish(record: Record) -> Finished:
 
 def status(record: Record) -> str:
     """How far a study is, whether or not a driver is at work on it."""
-    tables = read_tables(record, with_bounds=False)
+    tables = read_tables(record, in_full=False)
     at_work = _at_work(record, tables)
     return "\n".join([f"{_headline(tables)}; {at_work}", "", _board(tables), *_failures(tables)])
 
 
 def headline(record: Record) -> str:
     """The same in one line."""
-    tables = read_tables(record, with_bounds=False)
+    tables = read_tables(record, in_full=False)
     return f"{_headline(tables)}; {_at_work(record, tables)}"
 
 

@@ -6,7 +6,8 @@ import math
 import pandas as pd
 import pyarrow.parquet as pq
 
-from analysis.tables import BOUNDS, StudyTables, table
+from analysis.tables import SCHEMAS, StudyTables, table
+from study.importance import importances
 from study.legality import is_covered
 from study.record import Record, Result, Trial
 from trainables import places
@@ -14,17 +15,21 @@ from trainables.attempt import numbers
 from trainables.configuration import Configuration
 from trainables.tasks import PREFIXES
 
+FILES = {"bounds": "bounds.parquet", "maps": "map.parquet", "witnesses": "witness.parquet"}
 
-def read_tables(record: Record, *, with_bounds: bool = True) -> StudyTables:
+
+def read_tables(record: Record, *, in_full: bool = True) -> StudyTables:
     """Everything a report needs to know of a study, finished or not.
 
     Args:
         record: of the study.
-        with_bounds: whether the table of bounds is read too, of which every trial has its own.
+        in_full: whether the tables that take time are filled too: of importances, and those of
+            which every trial has its own, of bounds, maps and witnesses.
     """
     config = record.config
     results = {result.trial.key: result for result in record.results()}
     trials = record.trials()
+    detailed = list(results.values()) if in_full else []
     return StudyTables(
         name=config.name,
         quality_name=f"val/{config.protocol.quality_name}",
@@ -34,7 +39,10 @@ def read_tables(record: Record, *, with_bounds: bool = True) -> StudyTables:
         parameters=table("parameters", [row for trial in trials for row in _parameters(trial)]),
         metrics=table("metrics", [row for key in results for row in _metrics(results[key])]),
         history=table("history", [row for key in results for row in _history(results[key])]),
-        bounds=_bounds(record, list(results.values()) if with_bounds else []),
+        bounds=_joined(record, "bounds", detailed),
+        importances=table("importances", importances(config, detailed)),
+        maps=_joined(record, "maps", detailed),
+        witnesses=_joined(record, "witnesses", detailed),
     )
 
 
@@ -89,16 +97,15 @@ def _history(result: Result) -> list[dict[str, object]]:
     ]
 
 
-def _bounds(record: Record, results: list[Result]) -> pd.DataFrame:
-    """Bound tables of complete trials, one after the other."""
+def _joined(record: Record, name: str, results: list[Result]) -> pd.DataFrame:
+    """One table of all complete trials that have left it."""
     found = []
     for result in results:
-        path = record.files(result) / "bounds.parquet"
+        path = record.files(result) / FILES[name]
         if result.outcome.state == "complete" and path.exists():
-            found.append(
-                pq.read_table(places.readable(path)).to_pandas().assign(key=result.trial.key)
-            )
+            of_trial = pq.read_table(places.readable(path)).to_pandas()
+            found.append(of_trial.assign(key=result.trial.key))
     if not found:
-        return table("bounds", [])
-    joined: pd.DataFrame = pd.concat(found, ignore_index=True)[BOUNDS.names]
+        return table(name, [])
+    joined: pd.DataFrame = pd.concat(found, ignore_index=True)[SCHEMAS[name].names]
     return joined

@@ -2,15 +2,12 @@
 
 from typing import Any
 
-from optuna.distributions import BaseDistribution
-from optuna.trial import TrialState, create_trial
-
 from study import confirmation
 from study.config import AlgorithmSection, WarmStartSection
 from study.errors import RecordError
 from study.record import Record, Trial
+from study.searched_values import searched_values
 from study.space import Combination
-from trainables.configuration import Configuration
 from trainables.places import Place
 
 
@@ -40,7 +37,7 @@ def proposals(
     space, is left out, for the sampler to propose.
     """
     found = [trial for trial in _best(section, root) if trial.combination == combination.label]
-    return [_allowed(combination, trial.configuration) for trial in found[: section.top]]
+    return [searched_values(combination, trial.configuration) for trial in found[: section.top]]
 
 
 def _best(section: WarmStartSection, root: Place) -> list[Trial]:
@@ -51,26 +48,3 @@ def _best(section: WarmStartSection, root: Place) -> list[Trial]:
     """
     record = Record(root / section.study)
     return [result.trial for result in confirmation.best(record.config, record.results())]
-
-
-def _allowed(combination: Combination, nested: dict[str, Any]) -> dict[str, Any]:
-    """The values of a configuration that a combination's space holds, by flat name."""
-    configuration = Configuration.from_nested(nested)
-    flat = configuration.flat()
-    if configuration.views:
-        flat["views"] = configuration.views.name
-    return {
-        name: flat[name]
-        for name, space in combination.distributions().items()
-        if name in flat and _holds(space, flat[name])
-    }
-
-
-def _holds(space: BaseDistribution, value: Any) -> bool:
-    try:
-        create_trial(
-            state=TrialState.WAITING, params={"value": value}, distributions={"value": space}
-        )
-    except ValueError:
-        return False
-    return True

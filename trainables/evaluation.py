@@ -165,6 +165,26 @@ def quality_at(
     return held_out.measure(sizes[place], *MEASURES[metric])[name]
 
 
+def drawn(
+    labels: Int[Tensor, " rows"],
+    natural_groups: Int[Tensor, " rows"] | None,
+    protocol: Protocol,
+    size: int | None,
+    number: int = 0,
+) -> Groups:
+    """The groups of one draw of :func:`evaluate`; those of the first are what it bounds.
+
+    Args:
+        labels: class index of each point.
+        natural_groups: natural group of each point, inside which groups are drawn, or None.
+        protocol: how groups are drawn.
+        size: points per group; None for the points themselves.
+        number: of the draw, from 0.
+    """
+    generator = Generator().manual_seed(_seed(protocol.seed, size or 0, number))
+    return draw_groups(labels, natural_groups if size else None, size or 1, generator)
+
+
 @final
 @dataclass(frozen=True)
 class _HeldOut:
@@ -178,9 +198,7 @@ class _HeldOut:
 
     def draw(self, size: int | None, number: int) -> Groups:
         """The groups of one draw."""
-        generator = Generator().manual_seed(_seed(self.protocol.seed, size or 0, number))
-        natural_groups = self.natural_groups if size else None
-        return draw_groups(self.labels, natural_groups, size or 1, generator)
+        return drawn(self.labels, self.natural_groups, self.protocol, size, number)
 
     def measure(self, size: int | None, *measures: Measure) -> dict[str, float]:
         """Quality metrics by name, means over the draws."""

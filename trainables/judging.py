@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from trainables.ensemble import Concatenated
-from trainables.evaluation import Evaluation, evaluate, quality_at
+from trainables.evaluation import Evaluation, drawn, evaluate, quality_at
+from trainables.exhibit import Exhibit, exhibit
 from trainables.input_reading import InputSpace
 from trainables.member import TrainingError
 from trainables.model import GroupModel
@@ -16,6 +17,7 @@ from trainables.splits import Split
 from trainables.tasks import PREFIXES, Phase, Rules, StudyData
 
 COLLAPSED = 1e-6
+EXHIBITED: tuple[Phase, ...] = ("confirmation", "untrained")
 HeldOut = tuple[Tensor, Tensor, Tensor | None]
 """Embeddings, labels and natural groups of points."""
 
@@ -30,11 +32,13 @@ class Judgement:
             its models as one.
         member_metrics: the same of each model.
         evaluations: of each model.
+        exhibit: of a model on the test points; None where it is one of several.
     """
 
     metrics: dict[str, float]
     member_metrics: list[dict[str, float]]
     evaluations: list[Evaluation]
+    exhibit: Exhibit | None
 
 
 @final
@@ -87,7 +91,16 @@ class Judge:
         }
         if self._phase == "ensemble":
             metrics |= self._side_by_side(models, held_out)
-        return Judgement(metrics, member_metrics, evaluations)
+        shown = self._shown(*parts[0], held_out[0]) if self._phase in EXHIBITED else None
+        return Judgement(metrics, member_metrics, evaluations, shown)
+
+    def _shown(self, model: GroupModel, split: Split, held_out: HeldOut) -> Exhibit:
+        """What there is to see of a model, in the groups whose quality selects."""
+        embeddings, labels, natural_groups = held_out
+        _, _, size = self._rules.quality_name.partition(".size")
+        protocol = self._rules.protocol
+        groups = drawn(labels, natural_groups, protocol, int(size) if size else None)
+        return exhibit(embeddings, groups, model.aggregator, self._points, split.held_out)
 
     def _side_by_side(self, models: list[GroupModel], held_out: list[HeldOut]) -> dict[str, float]:
         """Quality of the models as one, all of which are judged by the same points."""

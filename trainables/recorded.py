@@ -30,10 +30,11 @@ class RecordedTrial:
     A trial that an earlier attempt finished is finished from the start.
 
     When complete, the attempt holds ``bounds.parquet``: one row per member, group size and pair of
-    same-class groups. Of what was trained it also holds ``weights.safetensors`` (named
-    ``<member>.<parameter>``) and ``example.safetensors``: ``points [groups, points, *shape]`` held
-    out from the first member and the ``embeddings [groups, width]`` its model gives them, which any
-    copy must reproduce.
+    same-class groups; of a model on the test points also ``map.parquet`` and ``witness.parquet``,
+    see :class:`trainables.exhibit.Exhibit`. Of what was trained it also holds
+    ``weights.safetensors`` (named ``<member>.<parameter>``) and ``example.safetensors``: ``points
+    [groups, points, *shape]`` held out from the first member and the ``embeddings [groups, width]``
+    its model gives them, which any copy must reproduce.
 
     Args:
         task: the trial.
@@ -127,15 +128,17 @@ class RecordedTrial:
         run = self._run
         if run.outcome is None or run.outcome.state != "complete":
             return {}
-        bounds = {"bounds": bound_table(run, self._study.points.classes)}
+        tables = {"bounds": bound_table(run, self._study.points.classes)}
+        if run.exhibit is not None:
+            tables |= run.exhibit._asdict()
         if not run.epochs:
-            return bounds
+            return tables
         weights = {
             f"{member}.{name}": tensor
             for member, model in enumerate(run.models)
             for name, tensor in model.state_dict().items()
         }
-        return {**bounds, "weights": weights, "example": example(run, self._study)}
+        return {**tables, "weights": weights, "example": example(run, self._study)}
 
     def _fail(self, error: Exception) -> None:
         trace = "".join(traceback.format_exception(error))

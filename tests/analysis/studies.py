@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from analysis.tables import StudyTables, table
+from analysis.tables import RAW, SCHEMAS, StudyTables, table
 
 SIZES = (2, 5, 10)
 FACTORS = {"t4": 1.0, "t1_prime": 1.6, "t1": 2.4}
@@ -69,21 +69,37 @@ def validation(key, epoch, value):
     return {"key": key, "epoch": epoch, "name": "val/map_at_r.size5", "value": value}
 
 
-def tables_of(trials=(), metrics=(), bounds=(), parameters=(), history=(), **values):
+def parameter(key, name, value):
+    return {"key": key, "name": name, "value": json.dumps(value)}
+
+
+def importance(combination, name, value):
+    return {"combination": combination, "name": name, "importance": value}
+
+
+def mapped(key, class_name, x, y):
+    """A group on a map whose axes carry half of the variance."""
+    return {"key": key, "class_name": class_name, "x": x, "y": y, "explained": 0.5}
+
+
+def witness(key, *classes, shape=(1, 2, 2), excess=0.25):
+    """The points behind m*, of these classes."""
+    roles = zip(("anchor", "positive", "negative"), classes, strict=True)
+    values = [0.25] * int(np.prod(shape))
+    point = {"key": key, "shape": list(shape), "values": values, "excess": excess}
+    return [point | {"role": role, "class_name": name} for role, name in roles]
+
+
+def tables_of(trials=(), metrics=(), bounds=(), **given):
     """A study of the given rows, selected by MAP@R and the T4 gap at groups of five."""
-    rows = {
-        "trials": trials,
-        "metrics": metrics,
-        "bounds": bounds,
-        "parameters": parameters,
-        "history": history,
-    }
+    rows = {name: given.pop(name, ()) for name in SCHEMAS}
+    rows |= {"trials": trials, "metrics": metrics, "bounds": bounds}
     selection = {
         "name": "digits",
         "quality_name": "val/map_at_r.size5",
         "gap_name": "bound/t4_relative_gap.size5",
         "planned_trials": len(trials),
-    } | values
+    } | given
     frames = {name: table(name, list(some)) for name, some in rows.items()}
     return StudyTables(**frames, **selection)
 
@@ -102,7 +118,7 @@ def confirmed(qualities, **values):
 def study_of(combinations, trials_each, *, uncovered=(), pairs_each=40):
     """A study with noise: some trials pruned or failed, best ones confirmed on three seeds."""
     random = np.random.default_rng(0)
-    rows = {"trials": [], "metrics": [], "bounds": [], "parameters": [], "history": []}
+    rows = {name: [] for name in SCHEMAS}
     for place, combination in enumerate(combinations):
         covered = combination not in uncovered
         trials = _searched(random, combination, 0.7 - 0.015 * place, trials_each, covered)
@@ -113,13 +129,36 @@ def study_of(combinations, trials_each, *, uncovered=(), pairs_each=40):
         for row in complete + confirmed:
             rows["metrics"] += _metrics(random, row, covered)
         rows["bounds"] += _pairs(random, [best, *confirmed], pairs_each, covered)
-        rate = json.dumps(round(float(random.lognormal(-7, 1)), 6))
+        rows["parameters"] += [one for row in trials for one in _parameters(random, row["key"])]
+        rows["importances"] += [
+            importance(combination, name, share)
+            for name, share in {"training.rate": 0.75, "encoder.mlp.hidden": 0.25}.items()
+        ]
+        rows["maps"] += _map(random, confirmed[0]["key"])
+        rows["witnesses"] += witness(confirmed[0]["key"], "one", "one", "seven")
         rows["history"] += [
             validation(best["key"], epoch, best["quality"] * (1 - 0.5**epoch))
             for epoch in range(1, 7)
         ]
-        rows["parameters"].append({"key": best["key"], "name": "training.rate", "value": rate})
+    rows["maps"] += _map(random, RAW)
     return tables_of(**rows, planned_trials=len(combinations) * trials_each + 3)
+
+
+def _parameters(random, key):
+    return [
+        parameter(key, "training.rate", round(float(random.lognormal(-7, 1)), 6)),
+        parameter(key, "encoder.mlp.hidden", int(random.choice([32, 64, 128]))),
+        parameter(key, "loss.triplet.mining", str(random.choice(["all", "hard"]))),
+        parameter(key, "encoder.mlp.width", 64),
+    ]
+
+
+def _map(random, key):
+    return [
+        mapped(key, name, *map(float, random.normal(place, 0.3, 2)))
+        for place, name in enumerate(("one", "seven", "nine"))
+        for _ in range(5)
+    ]
 
 
 def _again(best, seed):

@@ -84,3 +84,10 @@ def test_every_unknown_name_is_told_at_once(root):
         "onne: holds no study; did you mean one?",
         "smal: holds no study; did you mean small?",
     ]
+
+
+def test_a_page_with_figures_is_written_where_the_user_says(root, tmp_path, called):
+    code, output, errors = called("compare", "one", "two", "--root", root, "--to", tmp_path / "to")
+    assert (code, errors) == (0, "")
+    assert output.splitlines()[-1] == f"page {tmp_path / 'to' / 'comparison.html'}"
+    assert (tmp_path / "to" / "figures" / "studies_side_by_side.svg").exists()

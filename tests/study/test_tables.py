@@ -137,3 +137,22 @@ def test_a_study_that_has_not_begun_has_empty_tables_with_all_columns(tmp_path):
         frame = getattr(tables, name)
         assert list(frame.columns) == schema.names
         assert len(frame) == 0
+
+
+def test_maps_and_witnesses_are_those_of_models_on_the_test_points(tables):
+    on_test = tables.trials[tables.trials["phase"].isin(["confirmation", "untrained"])]["key"]
+    assert set(tables.maps["key"]) == set(tables.witnesses["key"]) == set(on_test)
+    (points,) = (p for key, p in tables.witnesses.groupby("key") if key == CONFIRMED)
+    assert points["role"].tolist() == ["anchor", "positive", "negative"]
+    assert {len(values) for values in points["values"]} == {64}
+
+
+def test_few_trials_have_no_importances(tables):
+    assert tables.importances.empty
+
+
+def test_tables_that_take_time_can_be_left_out(record, tables):
+    short = read_tables(record, in_full=False)
+    assert len(short.trials) == len(tables.trials)
+    assert short.bounds.empty
+    assert short.maps.empty

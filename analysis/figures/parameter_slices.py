@@ -1,0 +1,92 @@
+"""How quality went with each searched parameter of the best combination."""
+
+from math import ceil
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis import drawing
+from analysis.leaderboard import best_trials
+from analysis.metric_names import in_words
+from analysis.parameters import is_numeric, is_wide, searched
+from analysis.tables import StudyTables
+
+COLUMNS, MOST = 3, 12
+CAPTION = (
+    "Quality of every complete trial of the best combination against each parameter that was "
+    f"searched, the most important ones first, {MOST} at most; the large marker is the best trial. "
+    "Other parameters differ between the dots too. Best trials at the end of a range ask for a "
+    "wider one."
+)
+
+
+class ParameterSlices(NamedTuple):
+    """``trials`` has ``quality``, and a column for each parameter; the best trial comes last."""
+
+    quality: str
+    combination: str
+    trials: pd.DataFrame
+
+
+def data(tables: StudyTables) -> ParameterSlices:
+    """Parameters and quality of the leading combination."""
+    best = best_trials(tables)
+    leader = str(best["combination"].iloc[0]) if len(best) else ""
+    return ParameterSlices(in_words(tables.quality_name), leader, searched(tables, leader))
+
+
+def title(data: ParameterSlices) -> str:
+    """Says for how many parameters the best trial lies at an end of what was tried."""
+    names = _names(data)
+    if not names:
+        return "Quality against each parameter"
+    ends = [name for name in names if _is_at_an_end(data.trials[name])]
+    told = f"the best trial of {data.combination} lies at an end of what was tried"
+    return f"{', '.join(ends)}: {told}" if ends else f"Nowhere {told}"
+
+
+def draw(data: ParameterSlices) -> Figure:
+    """A panel of dots for each parameter."""
+    names = _names(data)
+    if not names:
+        return drawing.missing(title(data), "no complete trials differ in a parameter yet")
+    rows = ceil(len(names) / COLUMNS)
+    figure = drawing.sheet(title(data), 0.8 + 2.3 * rows)
+    axes = drawing.panels(figure, rows, COLUMNS, sharey=True)
+    for ax, name in zip(axes, names, strict=False):
+        _draw(ax, data.trials[name], data.trials["quality"], name)
+    for ax in axes[len(names) :]:
+        ax.set_visible(False)
+    for ax in axes[::COLUMNS]:
+        ax.set_ylabel(data.quality)
+    return figure
+
+
+def _names(data: ParameterSlices) -> list[str]:
+    return [str(name) for name in data.trials.columns[1 : MOST + 1]]
+
+
+def _is_at_an_end(values: pd.Series) -> bool:
+    """Whether the last value is the least or the largest of at least three."""
+    if not is_numeric(values) or values.nunique() < 3:
+        return False
+    return values.iloc[-1] in (values.min(), values.max())
+
+
+def _draw(ax: Axes, values: pd.Series, quality: pd.Series, name: str) -> None:
+    if is_numeric(values):
+        across = values.astype(float).to_numpy()
+        if is_wide(values):
+            ax.set_xscale("log")
+    else:
+        known = sorted({str(value) for value in values})
+        across = np.array([known.index(str(value)) for value in values], dtype=float)
+        ax.set_xticks(range(len(known)), [drawing.plain(text) for text in known])
+        ax.set_xlim(-0.5, len(known) - 0.5)
+    (colour, marker, _) = drawing.looks(["best"])["best"]
+    ax.plot(across[:-1], quality.iloc[:-1], "o", color=colour, alpha=0.45, ms=4, mew=0)
+    ax.plot(across[-1:], quality.iloc[-1:], marker, color=colour, ms=8, mec="white")
+    ax.set_xlabel(drawing.plain(name))

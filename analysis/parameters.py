@@ -1,0 +1,66 @@
+"""Values of searched parameters beside the quality they led to."""
+
+import json
+
+import numpy as np
+import pandas as pd
+
+from analysis.leaderboard import complete_trials
+from analysis.tables import StudyTables
+
+WIDE = 20.0
+"""Largest over smallest value, from which on an axis is logarithmic."""
+
+
+def searched(tables: StudyTables, combination: str) -> pd.DataFrame:
+    """Parameters of the complete trials of a combination that differ between them.
+
+    Args:
+        tables: of the study.
+        combination: one of its labels.
+
+    Returns:
+        One row per trial, by quality, ascending: ``quality``, then a column for each parameter,
+        those of most importance first; None or NaN where a trial lacks it.
+    """
+    trials = complete_trials(tables)
+    trials = trials[trials["combination"] == combination].sort_values("quality", kind="stable")
+    named = tables.parameters[tables.parameters["key"].isin(trials["key"])]
+    wide = named.pivot(index="key", columns="name", values="value").reindex(trials["key"])
+    differing = [name for name in wide.columns if wide[name].nunique(dropna=False) > 1]
+    known = tables.importances[tables.importances["combination"] == combination]
+    importance = known.set_index("name")["importance"]
+    order = sorted(differing, key=lambda name: (-importance.get(name, 0.0), name))
+    values = wide[order].map(lambda text: json.loads(text) if isinstance(text, str) else None)
+    values.insert(0, "quality", trials["quality"].to_numpy())
+    return values.reset_index(drop=True)
+
+
+def is_numeric(values: pd.Series) -> bool:
+    """Whether a parameter has numbers only, so that an axis can carry it; some may be missing."""
+    known = values.dropna()
+    return all(isinstance(v, int | float) and not isinstance(v, bool) for v in known)
+
+
+def is_wide(values: pd.Series) -> bool:
+    """Whether the numbers of a parameter are best shown on a logarithmic axis."""
+    return bool(values.min() > 0 and values.max() / values.min() >= WIDE)
+
+
+def places(values: pd.Series) -> tuple[np.ndarray, dict[float, str]]:
+    """Where values lie on an axis from 0 to 1, and labels along it.
+
+    Numbers lie by their size, or by its logarithm where they are wide; anything else side by side.
+    """
+    if not is_numeric(values):
+        names = sorted({str(value) for value in values})
+        steps = np.linspace(0, 1, len(names)) if len(names) > 1 else np.array([0.5])
+        of_name = dict(zip(names, steps, strict=True))
+        return np.array([of_name[str(v)] for v in values]), {p: n for n, p in of_name.items()}
+    numbers = values.astype(float)
+    scaled = np.log(numbers) if is_wide(numbers) else numbers
+    low, high = scaled.min(), scaled.max()
+    if low == high:
+        return np.full(len(values), 0.5), {0.5: f"{numbers.iloc[0]:.3g}"}
+    ends = {0.0: f"{numbers.min():.3g}", 1.0: f"{numbers.max():.3g}"}
+    return np.asarray((scaled - low) / (high - low)), ends
