@@ -11,7 +11,7 @@ from analysis.pace import pace
 from analysis.summary import reasons, summary
 from analysis.tables import StudyTables
 from analysis.training_gain import raw_quality, training_gain
-from study import lease, report
+from study import lease
 from study.addresses import without_secrets
 from study.command import command
 from study.confirmation import planned_trials
@@ -43,7 +43,7 @@ def finish(record: Record) -> Finished:
     """Writes the export of a study, and says what it found and where everything is."""
     tables = read_tables(record, in_full=False)
     lines = [_headline(tables), "", _board(tables), *_failures(tables), ""]
-    lines += [f"report   {report.page(record)}"]
+    lines += [f"report   {record.report_page}"]
     if not complete_trials(tables).empty:
         export(record, record.folder / "export")
         lines += [f"export   {record.folder / 'export'}"]

@@ -1,7 +1,6 @@
 """Which searched parameters quality depends on, of each combination."""
 
 import optuna
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import create_trial
 
 from study import confirmation
@@ -41,6 +40,9 @@ def importances(config: StudyConfig, results: list[Result]) -> list[dict[str, ob
 def _rows(
     combination: Combination, complete: list[Result], quality: str
 ) -> list[dict[str, object]]:
+    # Imports scikit-learn, which nobody needs who only reads tables.
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
     study = optuna.create_study(direction="maximize")
     spaces = combination.distributions()
     for result in complete:

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from rich.console import Console
 
-from study import cluster, cluster_nodes, database, report
+from study import cluster, cluster_nodes, database
 from study.check import Study
 from study.conductor import Conductor
 from study.errors import RecordError
@@ -59,16 +59,23 @@ def launch(study: Study, root: Place, address: str | None, console: Console) -> 
         # The tracker first: it gets ready while the cluster starts.
         with Tracker(record) as tracker:
             if is_whole(record, record.results()):
-                report.write(record)
+                _report(record)
             else:
                 with cluster.connected(address):
                     interruption.listen()
                     cluster_nodes.refuse_unless_ready(record.folder)
                     _run(study, record, proposals, unfinished, tracker, interruption)
-                    report.write(record)
+                    _report(record)
                     # It catches up while the cluster shuts down.
                     tracker.end()
     return record
+
+
+def _report(record: Record) -> None:
+    # What draws takes seconds to import, for which no trial should wait.
+    from study import report
+
+    report.write(record)
 
 
 def open_record(folder: Place, wanted: Mapping[str, Any]) -> Record:

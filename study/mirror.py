@@ -15,7 +15,7 @@ from typing import Any, TypeVar, final
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 
-from study import gap_picture, report
+from study import gap_picture
 from study.projection import Projection
 from study.record import Record
 from study.tracking_server import artifact_location, knock
@@ -149,8 +149,9 @@ class Mirror:
 
     def _log_report(self, run_id: str) -> None:
         """The report as the last launch wrote it; a study that never ended has none."""
-        if report.page(self._record).exists():
-            with places.local(report.folder(self._record)) as folder:
+        page = self._record.report_page
+        if page.exists():
+            with places.local(page.parent) as folder:
                 self.client.log_artifacts(run_id, str(folder), "report")
 
     def _log_products(self, run_id: str, files: Place) -> None:

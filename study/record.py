@@ -116,6 +116,11 @@ class Record:
         """Where workers leave their attempts."""
         return self.folder / "trials"
 
+    @property
+    def report_page(self) -> Place:
+        """Where the report is, once it was written; its tables and figures lie beside it."""
+        return self.folder / "report" / "report.html"
+
     def plan(self, trial: Trial) -> None:
         """Notes a trial before it is handed out."""
         self.guard()

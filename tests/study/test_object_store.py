@@ -117,7 +117,7 @@ def server():
 @pytest.mark.ray
 def test_a_study_on_an_object_store_is_launched_and_ends_whole(tmp_path, root, server, called):
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    text = STUDY.replace("trials_per_combination: 8", "trials_per_combination: 3")
+    text = STUDY.replace("trials_per_combination: 8", "trials_per_combination: 2")
     text += f"storage: {{database: {server.database()!r}}}\ntracking: {{uri: {uri!r}}}\n"
     file = write_study(tmp_path, text)
     folder = root / "small"
@@ -127,7 +127,7 @@ def test_a_study_on_an_object_store_is_launched_and_ends_whole(tmp_path, root, s
     assert (folder / "report" / "report.html").read_text().startswith("<!")
     results = Record(folder).results()
     # Two combinations, each with confirmation, ensemble and untrained twin; and the raw points.
-    assert len(results) == 6 + 3 * 2 + 1
+    assert len(results) == 4 + 3 * 2 + 1
     assert {result.outcome.state for result in results} <= {"complete", "pruned"}
     assert not list(tmp_path.glob("studies*"))
     client = MlflowClient(uri)
