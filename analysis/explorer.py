@@ -18,11 +18,16 @@ from analysis.tables import StudyTables
 
 DRAW = """
 const figure = JSON.parse(document.getElementById("trials").textContent);
-const style = getComputedStyle(document.body);
-figure.layout.font = {color: style.color, family: "system-ui, sans-serif", size: 12};
-Plotly.newPlot("explorer", figure.data, figure.layout, {responsive: true, displaylogo: false});
+const ink = getComputedStyle(document.body).color;
+figure.layout.font = {color: ink, family: "system-ui, sans-serif", size: 12};
+for (const trace of figure.data) {
+  if (trace.marker.color === "#000000") trace.marker.color = ink;
+}
+const buttons = [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]];
+const options = {responsive: true, displaylogo: false, modeBarButtons: buttons};
+Plotly.newPlot("explorer", figure.data, figure.layout, options);
 """
-"""Draws the figure in the colours of the page, which may be light or dark."""
+"""Draws the figure in the ink of the page, which may be light or dark."""
 
 OWN = {"relative gap": "relative_gap", "number of the trial": "number"}
 """What every trial has besides parameters."""

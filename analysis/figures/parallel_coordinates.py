@@ -17,6 +17,7 @@ from analysis.parameters import places, searched
 from analysis.tables import StudyTables
 
 MOST = 9
+PAPER = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1}
 CAPTION = (
     "Each line is a complete trial of the best combination: its value of each searched parameter, "
     f"the most important ones first, {MOST} at most, and its quality, which also colours it. Axes "
@@ -69,7 +70,9 @@ def draw(data: ParallelCoordinates) -> Figure:
     figure.supxlabel("searched parameters, and quality", fontsize=9)
     ax.spines[["left", "bottom"]].set_visible(False)
     ax.grid(visible=False)
-    figure.colorbar(ScalarMappable(norm, "viridis_r"), ax=ax, label=data.quality, pad=0.02)
+    bar = figure.colorbar(ScalarMappable(norm, "viridis_r"), ax=ax, pad=0.02)
+    bar.set_label(data.quality, fontsize=9)
+    bar.ax.tick_params(labelsize=8.5, color=drawing.FAINT)
     return figure
 
 
@@ -78,7 +81,5 @@ def _axis(ax: Axes, at: int, values: pd.Series) -> np.ndarray:
     heights, labels = places(values)
     ax.axvline(at, color=drawing.FAINT, lw=0.8, zorder=0)
     for height, text in labels.items():
-        ax.text(
-            at + 0.03, height, drawing.plain(text), fontsize=7.5, va="center", color=drawing.INK
-        )
+        ax.text(at + 0.03, height, drawing.plain(text), fontsize=7.5, va="center", bbox=PAPER)
     return heights

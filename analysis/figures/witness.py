@@ -55,7 +55,7 @@ def draw(data: Witness) -> Figure:
     if data.points.empty:
         return drawing.missing(title(data), "no confirmation has left the points behind its m* yet")
     rows = len(data.points) // 3
-    figure = drawing.sheet(title(data), 0.8 + 2.1 * rows)
+    figure = drawing.sheet(title(data), 0.8 + 1.8 * rows)
     axes = drawing.panels(figure, rows, 3)
     for ax, (_, point) in zip(axes, data.points.iterrows(), strict=True):
         _draw(ax, np.asarray(point["values"], dtype=float).reshape(point["shape"]))
