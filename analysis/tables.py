@@ -49,7 +49,7 @@ HISTORY = pa.schema(
         "value": pa.float64(),  # mean over folds
     }
 )
-BOUNDS = pa.schema(
+BOUNDS = pa.schema(  # of the best trial of each combination and of its confirmations
     {
         "key": pa.string(),
         "fold": pa.int64(),

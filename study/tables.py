@@ -2,10 +2,12 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pyarrow.parquet as pq
 
+from analysis.leaderboard import best_runs
 from analysis.tables import SCHEMAS, StudyTables, table
 from study.importance import importances
 from study.legality import is_covered
@@ -13,7 +15,7 @@ from study.record import Record, Result, Trial
 from trainables import places
 from trainables.attempt import numbers
 from trainables.configuration import Configuration
-from trainables.tasks import PREFIXES
+from trainables.tasks import EXHIBITED, PREFIXES
 
 FILES = {"bounds": "bounds.parquet", "maps": "map.parquet", "witnesses": "witness.parquet"}
 
@@ -23,14 +25,13 @@ def read_tables(record: Record, *, in_full: bool = True) -> StudyTables:
 
     Args:
         record: of the study.
-        in_full: whether the tables that take time are filled too: of importances, and those of
-            which every trial has its own, of bounds, maps and witnesses.
+        in_full: whether the tables that take time are filled too: importances, pairs of groups of
+            the best trials and their confirmations, and what models on the test points have left.
     """
     config = record.config
     results = {result.trial.key: result for result in record.results()}
     trials = record.trials()
-    detailed = list(results.values()) if in_full else []
-    return StudyTables(
+    tables = StudyTables(
         name=config.name,
         quality_name=f"val/{config.protocol.quality_name}",
         gap_name=f"bound/{config.protocol.gap_name}",
@@ -39,10 +40,23 @@ def read_tables(record: Record, *, in_full: bool = True) -> StudyTables:
         parameters=table("parameters", [row for trial in trials for row in _parameters(trial)]),
         metrics=table("metrics", [row for key in results for row in _metrics(results[key])]),
         history=table("history", [row for key in results for row in _history(results[key])]),
-        bounds=_joined(record, "bounds", detailed),
-        importances=table("importances", importances(config, detailed)),
-        maps=_joined(record, "maps", detailed),
-        witnesses=_joined(record, "witnesses", detailed),
+        bounds=table("bounds", []),
+        importances=table("importances", []),
+        maps=table("maps", []),
+        witnesses=table("witnesses", []),
+    )
+    return _filled(tables, record, results) if in_full else tables
+
+
+def _filled(tables: StudyTables, record: Record, results: dict[str, Result]) -> StudyTables:
+    best = [results[key] for key in best_runs(tables, "search", "confirmation")["key"]]
+    on_test = [result for result in results.values() if result.trial.phase in EXHIBITED]
+    return replace(
+        tables,
+        bounds=_joined(record, "bounds", best),
+        importances=table("importances", importances(record.config, list(results.values()))),
+        maps=_joined(record, "maps", on_test),
+        witnesses=_joined(record, "witnesses", on_test),
     )
 
 

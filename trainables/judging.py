@@ -14,10 +14,9 @@ from trainables.input_reading import InputSpace
 from trainables.member import TrainingError
 from trainables.model import GroupModel
 from trainables.splits import Split
-from trainables.tasks import PREFIXES, Phase, Rules, StudyData
+from trainables.tasks import EXHIBITED, PREFIXES, Phase, Rules, StudyData
 
 COLLAPSED = 1e-6
-EXHIBITED: tuple[Phase, ...] = ("confirmation", "untrained")
 HeldOut = tuple[Tensor, Tensor, Tensor | None]
 """Embeddings, labels and natural groups of points."""
 

@@ -18,6 +18,8 @@ PREFIXES: dict[Phase, str] = {
     "ensemble": "test",
     "untrained": "test",
 }
+EXHIBITED: tuple[Phase, ...] = ("confirmation", "untrained")
+"""Of which there is one model to see."""
 
 
 @final
