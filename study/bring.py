@@ -11,7 +11,7 @@ from trainables.importers.recognise import import_points
 
 
 def bring(source: Path, out: Path, size: int | None = None) -> str:
-    """Imports ``source``, writes ``out`` whole or not at all, and says what it holds, and what next.
+    """Imports ``source``, writes ``out`` whole or not at all, and says what it holds and what now.
 
     Args:
         source: a file or folder in a known format.
