@@ -172,15 +172,15 @@ def ui(root: Any, allowed_host: tuple[str, ...], **options: Any) -> None:
 @cli.command()
 @data_argument
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="A new file.")
-@click.option("--trials", type=click.IntRange(1, 100_000), default=16, show_default=True)
-def init(data: str, out: Path | None, trials: int) -> None:
+@click.option("--small", is_flag=True, help="For a first look: 2 combinations, 4 trials of each.")
+def init(data: str, out: Path | None, small: bool) -> None:
     """Write a commented study file that fits DATA: `digits` or a Parquet file."""
     from study import initial
 
     if out is None:
-        click.echo(initial.study_file(data, trials), nl=False)
+        click.echo(initial.study_file(data, small), nl=False)
     else:
-        initial.write(data, out, trials)
+        initial.write(data, out, small)
         click.echo(f"{out}; next: {command('check', out)}")
 
 

@@ -14,10 +14,10 @@ from study.material import points as points_of
 from trainables import catalogue
 from trainables.data import PointSet
 
-TRIALS = 16
 SEED = 1
 MOST_NAMES = 3
 LONGEST_CLASS = 20
+LOSSES = ("triplet", "infonce")
 SPLITS = {
     "classes": "unseen classes",
     "points": "unseen points of the same classes",
@@ -26,8 +26,8 @@ SPLITS = {
 
 FILE = """\
 # Seen in the data: {seen}.
-# Written for that by `study init`. `study components` lists everything that may stand here, and
-# `study check` shows what a change does and how long a launch will take.
+# Written for that by `study init`{extent}. `study components` lists
+# what else may stand here, and `study check` shows what a change does and how long a launch takes.
 name: {name}
 seed: {seed}
 
@@ -41,9 +41,7 @@ data:
 search:  # a value is fixed, [a, b] is searched among these, {{low: a, high: b}} between these
   encoder:{encoders}
   aggregator:{aggregators}
-  loss:
-    triplet: {{}}  # options not named: the component's own suggestion
-    infonce: {{}}
+  loss:  # options that are not named, of any component: what it suggests itself{losses}
   training:
     epochs: 20
     learning_rate: {{low: 0.0003, high: 0.01, log: true}}
@@ -61,16 +59,16 @@ protocol:
   # Points per evaluated group; of each every held-out part has two in two classes, and the largest
   # selects.
   sizes: [{sizes}]
-  confirmation: {{top: 1, seeds: 3}}  # the best of each combination again, on the locked test part
+  confirmation: {{top: 1, seeds: {seeds}}}  # the best of each again, on the test part
 """
 
 
-def study_file(source: str, trials: int = TRIALS) -> str:
+def study_file(source: str, is_small: bool = False) -> str:
     """The text of a study file that fits the points of a source.
 
     Args:
         source: ``digits``, or the path of a Parquet file.
-        trials: of each combination.
+        is_small: whether it is for a first look: two combinations and four trials of each.
 
     Raises:
         ConfigError: if the points cannot be read, or are too few to be studied in any way.
@@ -88,16 +86,16 @@ def study_file(source: str, trials: int = TRIALS) -> str:
                 f"are {_classes(points)}; eight points of each class are enough"
             ],
         )
-    return _text(source, points, plan, trials)
+    return _text(source, points, plan, is_small)
 
 
-def write(source: str, out: Path, trials: int = TRIALS) -> None:
+def write(source: str, out: Path, is_small: bool = False) -> None:
     """Writes :func:`study_file` to a new file.
 
     Raises:
         ConfigError: as above, or if the file exists or cannot be written.
     """
-    text = study_file(source, trials)
+    text = study_file(source, is_small)
     try:
         with out.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -107,13 +105,15 @@ def write(source: str, out: Path, trials: int = TRIALS) -> None:
         raise ConfigError(out, [f"cannot be written: {error.strerror}"]) from error
 
 
-def _text(source: str, points: PointSet, plan: Plan, trials: int) -> str:
+def _text(source: str, points: PointSet, plan: Plan, is_small: bool) -> str:
     section = plan.section
-    encoders, aggregators = _encoders(points), _aggregators(plan)
+    encoders = {"mlp": "quick to train"} if is_small else _encoders(points)
+    aggregators, losses = _aggregators(plan), LOSSES[:1] if is_small else LOSSES
     fraction = f"  test_fraction: {section.test_fraction}  # locked away until confirmation\n"
     return FILE.format(
         seen="\n#   ".join(_seen(points)),
-        name=_scalar(_name(source)),
+        extent=", for a first look" if is_small else "",
+        name=_scalar(_name(source, "_small" if is_small else "")),
         seed=SEED,
         source=_scalar(source),
         held_out=SPLITS[section.split],
@@ -128,8 +128,10 @@ def _text(source: str, points: PointSet, plan: Plan, trials: int) -> str:
         aggregators=_components(aggregators),
         classes_per_batch=plan.classes_per_batch,
         group_size=f"[2, {plan.group_size}]" if plan.group_size > 2 else plan.group_size,
-        trials=trials,
-        combinations=2 * len(encoders) * len(aggregators),
+        losses=_components(dict.fromkeys(losses, "")),
+        trials=4 if is_small else 16,
+        combinations=len(encoders) * len(aggregators) * len(losses),
+        seeds=2 if is_small else 3,
         sizes=", ".join(map(str, plan.sizes)),
     )
 
@@ -204,9 +206,10 @@ def _components(named: dict[str, str]) -> str:
     return "".join(f"\n    {n}: {{}}{f'  # {why}' if why else ''}" for n, why in named.items())
 
 
-def _name(source: str) -> str:
+def _name(source: str, ending: str) -> str:
     """The name of the data's file, as far as a study may be named so."""
-    return re.sub(r"[^\w.-]|^[.-]+", "_", Path(source).stem)[:LONGEST_NAME]
+    stem = re.sub(r"[^\w.-]|^[.-]+", "_", Path(source).stem)
+    return stem[: LONGEST_NAME - len(ending)] + ending
 
 
 def _scalar(text: str) -> str:

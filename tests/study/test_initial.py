@@ -86,7 +86,8 @@ def test_points_too_few_for_any_study_are_refused(tmp_path):
     with pytest.raises(ConfigError) as caught:
         study_file(source)
     assert str(caught.value) == (
-        f"{source}: too few points: two classes need two groups on either side of every fold"
+        f"{source}: too few points: two classes need two groups on either side of every fold, here "
+        "are 2 classes (class 0, class 1), each of 2 points; eight points of each class are enough"
     )
 
 

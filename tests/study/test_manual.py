@@ -79,4 +79,4 @@ def test_every_verb_and_its_options_are_there(page):
         assert f"### `study {name} " in page
         for option in verb.params:
             assert all(flag in page for flag in option.opts if flag.startswith("--"))
-    assert row(page, "`study init [OPTIONS] DATA`", "--trials INTEGER RANGE")[1] == "`16`"
+    assert row(page, "`study init [OPTIONS] DATA`", "--small")[1] == "-"

@@ -42,7 +42,7 @@ def completed(*words, folder="."):
 
 def test_verbs_and_their_options_are_completed():
     assert completed("st") == ["plain,status"]
-    assert "plain,--trials" in completed("init", "--")
+    assert "plain,--small" in completed("init", "--")
     assert completed("data", "im") == ["plain,import"]
 
 

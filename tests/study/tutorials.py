@@ -16,7 +16,8 @@ SCRIPT = """\
 #!{python}
 from study.cli import main
 
-main()
+if __name__ == "__main__":
+    main()
 """
 
 
