@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.study.files import finished
 
 SHELLS = ("bash", "zsh", "fish")
+HERE = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,7 @@ def asked(shell, variables, folder="."):
     """What the program prints to a shell."""
     process = subprocess.run(
         [sys.executable, "-m", "study"],
-        env={**os.environ, "_STUDY_COMPLETE": f"{shell}_complete", **variables},
+        env={**HERE, "_STUDY_COMPLETE": f"{shell}_complete", **variables},
         capture_output=True,
         text=True,
         check=True,
@@ -37,7 +39,7 @@ def asked(shell, variables, folder="."):
 def completed(*words, folder="."):
     """How bash would complete the last of these words."""
     variables = {"COMP_WORDS": " ".join(("study", *words)), "COMP_CWORD": str(len(words))}
-    return asked("bash", variables, folder).splitlines()
+    return asked("bash", variables, folder).split()
 
 
 def test_verbs_and_their_options_are_completed():
@@ -89,7 +91,7 @@ def test_every_shell_is_told_in_its_own_way(shell, root):
 def test_every_shell_gets_what_it_needs_to_ask(shell):
     process = subprocess.run(
         [sys.executable, "-m", "study"],
-        env={**os.environ, "_STUDY_COMPLETE": f"{shell}_source"},
+        env={**HERE, "_STUDY_COMPLETE": f"{shell}_source"},
         capture_output=True,
         text=True,
         check=True,
