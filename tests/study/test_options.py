@@ -87,13 +87,29 @@ def test_every_shell_is_told_in_its_own_way(shell, root):
     }[shell] == told.replace("\t", "")
 
 
-@pytest.mark.parametrize("shell", SHELLS)
-def test_every_shell_gets_what_it_needs_to_ask(shell):
-    process = subprocess.run(
+def source(shell):
+    """The script that a shell is given once."""
+    return subprocess.run(
         [sys.executable, "-m", "study"],
         env={**HERE, "_STUDY_COMPLETE": f"{shell}_source"},
         capture_output=True,
         text=True,
         check=True,
+    ).stdout
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_every_shell_gets_what_it_needs_to_ask_as_the_readme_says(shell):
+    assert f"_STUDY_COMPLETE={shell}_complete" in source(shell)
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert f"_STUDY_COMPLETE={shell}_source study" in readme
+
+
+def test_bash_takes_the_script():
+    told = subprocess.run(
+        ["bash", "-c", source("bash") + "\ncomplete -p study"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert "_STUDY_COMPLETE" in process.stdout
+    assert "_study_completion study" in told.stdout
