@@ -43,7 +43,7 @@ search:  # a value is fixed, [a, b] is searched among these, {{low: a, high: b}}
   aggregator:{aggregators}
   loss:  # options that are not named, of any component: what it suggests itself{losses}
   training:
-    epochs: 20
+    epochs: {epochs}
     learning_rate: {{low: 0.0003, high: 0.01, log: true}}
     # A step takes classes_per_batch x groups_per_class x group_size points. These are the largest
     # groups of which the training part of every fold has two, in at least half of the classes.
@@ -68,7 +68,8 @@ def study_file(source: str, is_small: bool = False) -> str:
 
     Args:
         source: ``digits``, or the path of a Parquet file.
-        is_small: whether it is for a first look: two combinations and four trials of each.
+        is_small: whether it is for a first look: two combinations, four trials of each, few
+            epochs.
 
     Raises:
         ConfigError: if the points cannot be read, or are too few to be studied in any way.
@@ -132,6 +133,7 @@ def _text(source: str, points: PointSet, plan: Plan, is_small: bool) -> str:
         trials=4 if is_small else 16,
         combinations=len(encoders) * len(aggregators) * len(losses),
         seeds=2 if is_small else 3,
+        epochs=10 if is_small else 20,
         sizes=", ".join(map(str, plan.sizes)),
     )
 
