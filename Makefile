@@ -39,7 +39,8 @@ bench: $(READY)  ## Compare with the usual ways, side by side.
 	$(BIN)/python benchmarks/overhead.py
 	test -z "$(OMNIGLOT)" || $(BIN)/python benchmarks/losses.py $(OMNIGLOT)
 
-reference: $(READY)  ## Write the component tables of the README anew.
+reference: $(READY)  ## Write docs/reference.md and the component tables of the README anew.
+	$(BIN)/python -m study.manual > docs/reference.md
 	mkdir -p build && $(BIN)/study components --markdown > build/components.md
 	sed -i -e '/<!-- components -->/,/<!-- end -->/{//!d}' -e '/<!-- components -->/r build/components.md' README.md
 

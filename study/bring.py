@@ -4,13 +4,14 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from study.command import command
 from study.errors import ConfigError
 from trainables.data import DataError, PointSet, write_parquet
 from trainables.importers.recognise import import_points
 
 
 def bring(source: Path, out: Path, size: int | None = None) -> str:
-    """Imports ``source``, writes ``out`` whole or not at all, and says what it now holds.
+    """Imports ``source``, writes ``out`` whole or not at all, and says what it holds and what now.
 
     Args:
         source: a file or folder in a known format.
@@ -29,7 +30,8 @@ def bring(source: Path, out: Path, size: int | None = None) -> str:
         prefix = f"{source}: "
         raise ConfigError(source, [text.removeprefix(prefix) for text in error.problems]) from error
     _write(points, out)
-    return f"{out}: {_content(points)}"
+    onward = command("init", out, "--out", out.with_suffix(".yaml"))
+    return f"{out}: {_content(points)}\nnext: {onward}"
 
 
 def _out_problems(out: Path) -> list[str]:

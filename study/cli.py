@@ -8,9 +8,16 @@ from typing import Any
 
 import click
 
-from study.command import same_again
+from study.command import command, same_again
 from study.errors import StudyError
-from study.options import data_option, file_argument, name_argument, root_option
+from study.options import (
+    data_argument,
+    data_option,
+    file_argument,
+    name_argument,
+    names_argument,
+    root_option,
+)
 
 STORAGE_FAULTS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 DONE, SOME_FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
@@ -50,15 +57,13 @@ def check(file: Path, data: str | None, root: Path, packs: int | None, quick: bo
 @click.option("--address", help="Ray cluster to run on; by default one on this machine.")
 def launch(file: Path, data: str | None, root: Path, address: str | None) -> int:
     """Run a study, or continue it; then report and export the best configurations."""
-    from rich.console import Console
-
     study = _prepared(file, data, root)
     from study.finish import finish
     from study.launch import launch as run
 
     folder = root / study.config.name
     try:
-        record = run(study, root, address, Console(stderr=True))
+        record = run(study, root, address)
     except KeyboardInterrupt:
         click.echo(f"interrupted; `{same_again()}` continues {folder}", err=True)
         return INTERRUPTED
@@ -108,7 +113,7 @@ def report(name: str, root: Path) -> None:
 
 
 @cli.command()
-@click.argument("names", nargs=-1, required=True)
+@names_argument
 @root_option
 @click.option(
     "--to", type=click.Path(path_type=Path, file_okay=False), help="Folder for a page with figures."
@@ -170,17 +175,18 @@ def ui(root: Any, allowed_host: tuple[str, ...], **options: Any) -> None:
 
 
 @cli.command()
-@click.argument("data")
+@data_argument
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="A new file.")
-def init(data: str, out: Path | None) -> None:
+@click.option("--small", is_flag=True, help="For a first look: 2 combinations, 4 trials of each.")
+def init(data: str, out: Path | None, small: bool) -> None:
     """Write a commented study file that fits DATA: `digits` or a Parquet file."""
     from study import initial
 
     if out is None:
-        click.echo(initial.study_file(data), nl=False)
+        click.echo(initial.study_file(data, small), nl=False)
     else:
-        initial.write(data, out)
-        click.echo(f"{out}; next: study check {out}")
+        initial.write(data, out, small)
+        click.echo(f"{out}; next: {command('check', out)}")
 
 
 @cli.group()

@@ -44,11 +44,15 @@ class DataSection(_Section):
 class SearchSection(_Section):
     """Components by slot and name, each with the spaces of its options."""
 
-    encoder: ComponentSpaces = Field(min_length=1)
-    aggregator: ComponentSpaces = Field(min_length=1)
-    loss: ComponentSpaces = Field(min_length=1)
-    views: ComponentSpaces = Field(default_factory=dict)
-    training: OptionSpaces = Field(default_factory=dict)
+    encoder: ComponentSpaces = Field(min_length=1, description="names, each with its options")
+    aggregator: ComponentSpaces = Field(min_length=1, description="names, each with its options")
+    loss: ComponentSpaces = Field(min_length=1, description="names, each with its options")
+    views: ComponentSpaces = Field(
+        default_factory=dict, description="names, each with its options; for losses that need them"
+    )
+    training: OptionSpaces = Field(
+        default_factory=dict, description="options of the training, the same for all"
+    )
 
 
 @final
@@ -113,13 +117,17 @@ class WarmStartSection(_Section):
 class AlgorithmSection(_Section):
     """How configurations are proposed and unpromising trials stopped."""
 
-    sampler: Literal["cmaes", "gp", "nsga2", "qmc", "random", "tpe"] = "tpe"
+    sampler: Literal["cmaes", "gp", "nsga2", "qmc", "random", "tpe"] = Field(
+        default="tpe", description="Optuna's algorithm that proposes configurations"
+    )
     startup_trials: int | None = Field(
         default=None,
         ge=1,
         description="random trials before the model; by default a third of the budget",
     )
-    pruner: Literal["median", "successive_halving", "none"] = "median"
+    pruner: Literal["median", "successive_halving", "none"] = Field(
+        default="median", description="stops trials that do worse than others at equal epochs"
+    )
     report_every: int = Field(default=1, ge=1, description="epochs between two validations")
     warm_start: WarmStartSection | None = Field(
         default=None, description="a study whose best configurations are tried first"
@@ -218,7 +226,9 @@ class StudyConfig(_Section):
     """One study: data, combinations, spaces, budget, protocol."""
 
     name: StudyName = Field(description="names the study's folder")
-    seed: int = Field(default=0, ge=0, lt=1 << 32)
+    seed: int = Field(
+        default=0, ge=0, lt=1 << 32, description="of division, groups, proposals and trainings"
+    )
     data: DataSection
     search: SearchSection
     budget: BudgetSection = BudgetSection()

@@ -25,8 +25,8 @@ class StudyError(Exception):
         self.problems = problems
 
     def __str__(self) -> str:
-        problems = [_printable(problem) for problem in self.problems]
-        place = _printable(self.place)
+        problems = [printable(problem) for problem in self.problems]
+        place = printable(self.place)
         if len(problems) == 1:
             return f"{place}: {problems[0]}"
         return "\n  ".join([f"{place}: {len(problems)} problems", *problems])
@@ -57,6 +57,6 @@ class TrackingError(StudyError):
     """A tracking address that MLflow could never reach, or where nobody answers now."""
 
 
-def _printable(text: str) -> str:
-    """Text with escapes for what a terminal would act on, or could not show."""
+def printable(text: str) -> str:
+    """A text with escapes for what a terminal would act on, or could not show."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

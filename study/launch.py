@@ -24,14 +24,18 @@ from study.tuning import Engine, start_stop_list
 from trainables.places import Place
 
 
-def launch(study: Study, root: Place, address: str | None, console: Console) -> Record:
+def launch(
+    study: Study, root: Place, address: str | None = None, console: Console | None = None
+) -> Record:
     """Runs what a study lacks: all of it when it is new, nothing when it is finished.
+
+    From a notebook or a script: ``launch(prepare(file, root), root)``.
 
     Args:
         study: checked by ``check.prepare``.
         root: the folder of all studies.
         address: of a Ray cluster; None starts one on this machine.
-        console: where progress is shown.
+        console: where progress is shown; by default the standard error.
 
     Raises:
         RecordError: if the folder belongs to a different study, or another driver works on it.
@@ -45,7 +49,7 @@ def launch(study: Study, root: Place, address: str | None, console: Console) -> 
     folder, wanted = root / study.config.name, manifest(study)
     record = open_record(folder, wanted)
     with (
-        Interruption(console) as interruption,
+        Interruption(console or Console(stderr=True)) as interruption,
         database.answering(record.config.storage.database),
         Lease(record) as lease,
     ):

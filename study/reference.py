@@ -37,13 +37,13 @@ SHAPES = {"feature vectors": (64,), "images": (1, 64, 64)}
 
 def as_table() -> str:
     """Components by slot with their options, for a terminal of 80 columns."""
-    return "\n".join(line for entry in _entries() for line in _lines(entry)).strip()
+    return "\n".join(line for entry in entries() for line in _lines(entry)).strip()
 
 
 def as_json() -> str:
     """The same as ``{slot: {component: {summary, description, needs, ...}}, training: {...}}``."""
     content: dict[str, Any] = {slot: {} for slot in catalogue.FOLDERS}
-    for entry in _entries():
+    for entry in entries():
         about = {key: entry[key] for key in entry if key not in ("slot", "name", "options")}
         about["options"] = {option.name: _facts(option) for option in entry["options"]}
         if entry["name"]:
@@ -59,9 +59,9 @@ def as_markdown() -> str:
     Aggregators need nothing; of them it is said whether the theorem covers them, or why not.
     """
     blocks: dict[str, list[str]] = {}
-    for entry in _entries():
+    for entry in entries():
         options = ", ".join(
-            f"`{option.name}` {_plain(option.default)}".strip() for option in entry["options"]
+            f"`{option.name}` {plain(option.default)}".strip() for option in entry["options"]
         )
         name = f"`{entry['name']}`" if entry["name"] else ""
         column, rule = "needs", "; ".join(entry["needs"])
@@ -74,7 +74,7 @@ def as_markdown() -> str:
     return "\n\n".join("\n".join(rows) for rows in blocks.values())
 
 
-def _entries() -> Iterator[dict[str, Any]]:
+def entries() -> Iterator[dict[str, Any]]:
     """Every component, and the training as the one without a name."""
     for slot in catalogue.FOLDERS:
         for name in catalogue.names(slot):
@@ -169,25 +169,28 @@ def _lines(entry: dict[str, Any]) -> Iterator[str]:
     if entry.get("offered"):
         yield from _wrapped(", ".join(entry["offered"]), 4)
     for option in entry["options"]:
-        yield from _wrapped(f"{option.name} = {_plain(option.default)}: {_legal(option)}", 4)
+        yield from _wrapped(f"{option.name} = {plain(option.default)}: {legal(option)}", 4)
         if option.suggestion is not None:
-            yield from _wrapped(f"searched, unless named: {_searched(option)}", 8)
+            yield from _wrapped(f"searched, unless named: {searched(option)}", 8)
         yield from _wrapped(option.description, 8)
 
 
-def _legal(option: Option) -> str:
+def legal(option: Option) -> str:
+    """The legal values of an option, in words."""
     if option.choices is not None:
-        return f"one of {', '.join(map(_plain, option.choices))}"
+        return f"one of {', '.join(map(plain, option.choices))}"
     limits = [f"{word} {number(limit)}" for word, limit in _limits(option)]
     return ", ".join([KINDS[option.kind], *limits])
 
 
-def _searched(option: Option) -> str:
+def searched(option: Option) -> str:
+    """What is searched where a study file does not name an option, in words."""
     space = distribution(option, suggested(option))
-    return in_words(space) if space else _plain(option.default)
+    return in_words(space) if space else plain(option.default)
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
+    """A value as a study file writes it, text without quotes."""
     return value if isinstance(value, str) else shown(value)
 
 

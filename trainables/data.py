@@ -131,9 +131,10 @@ def open_points(source: str) -> PointSet:
         return digits()
     if source.endswith(".parquet"):
         return read_parquet(Path(source))
-    raise DataError(
-        [f"{source}: is no source of points; name digits or the path of a .parquet file"]
-    )
+    remedy = "name digits or the path of a .parquet file"
+    if Path(source).exists():
+        remedy = "make a .parquet file of it with `study data import`"
+    raise DataError([f"{source}: is no source of points; {remedy}"])
 
 
 def read_parquet(path: Path) -> PointSet:

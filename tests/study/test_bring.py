@@ -5,7 +5,10 @@ from PIL import Image
 
 from study import cli
 from study.bring import bring
+from study.check import prepare
 from study.errors import ConfigError
+from study.initial import write
+from tests.study import images
 from trainables.data import read_parquet
 
 
@@ -27,13 +30,15 @@ def run_main(monkeypatch, capsys, *arguments):
     return caught.value.code, capsys.readouterr().err
 
 
-def test_a_folder_of_images_becomes_a_file_that_studies_read(source, tmp_path):
+def test_a_folder_of_images_becomes_a_file_that_studies_read(source, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["study"])
     out = tmp_path / "points.parquet"
     result = CliRunner().invoke(cli.cli, ["data", "import", str(source), str(out)])
     assert result.exit_code == 0
     assert result.output == (
         f"{out}: 4 points of shape (1, 2, 3), 2 classes; the official split holds out 2 points for "
         "the test\n"
+        f"next: study init {out} --out {tmp_path}/points.yaml\n"
     )
     points = read_parquet(out)
     assert points.classes == ("cat", "dog")
@@ -58,7 +63,30 @@ def test_an_impossible_size_is_the_users_mistake(source, tmp_path, size):
 def test_data_without_a_split_are_described_without_one(tmp_path):
     np.savez(tmp_path / "points.npz", x=np.eye(3), y=[0, 0, 1])
     out = tmp_path / "points.parquet"
-    assert bring(tmp_path / "points.npz", out) == f"{out}: 3 points of shape (3,), 2 classes"
+    first, _ = bring(tmp_path / "points.npz", out).splitlines()
+    assert first == f"{out}: 3 points of shape (3,), 2 classes"
+
+
+def test_what_comes_next_is_told_ready_to_be_pasted(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["study"])
+    np.savez(tmp_path / "points.npz", x=np.eye(3), y=[0, 0, 1])
+    (tmp_path / "my data").mkdir()
+    out = tmp_path / "my data" / "points.parquet"
+    assert bring(tmp_path / "points.npz", out).splitlines()[1] == (
+        f"next: study init '{out}' --out '{tmp_path}/my data/points.yaml'"
+    )
+
+
+def test_classes_may_be_called_in_any_script_and_with_spaces(tmp_path):
+    names = ("null", "number three", "ноль", "один")
+    images.write(tmp_path / "мои цифры", names, each=8)
+    out = tmp_path / "мои цифры.parquet"
+    bring(tmp_path / "мои цифры", out)
+    assert read_parquet(out).classes == names
+    write(str(out), tmp_path / "study.yaml")
+    study = prepare(tmp_path / "study.yaml", tmp_path)
+    assert study.config.name == "мои_цифры"
+    assert "4 classes (null, number three, ноль, ...)" in (tmp_path / "study.yaml").read_text()
 
 
 def test_every_problem_of_a_source_is_printed_without_traceback(

@@ -86,7 +86,8 @@ def test_points_too_few_for_any_study_are_refused(tmp_path):
     with pytest.raises(ConfigError) as caught:
         study_file(source)
     assert str(caught.value) == (
-        f"{source}: too few points: two classes need two groups on either side of every fold"
+        f"{source}: too few points: two classes need two groups on either side of every fold, here "
+        "are 2 classes (class 0, class 1), each of 2 points; eight points of each class are enough"
     )
 
 
@@ -117,3 +118,54 @@ def test_an_existing_file_is_never_overwritten(tmp_path):
 def test_a_file_that_cannot_be_written_says_why(tmp_path):
     with pytest.raises(ConfigError, match="cannot be written: No such file or directory"):
         write("digits", tmp_path / "missing" / "study.yaml")
+
+
+def test_what_was_seen_is_told(tmp_path):
+    is_test, groups = np.tile([False, False, True], 8 * 10), np.arange(8 * 30) // 3
+    source = points(tmp_path, 8, 30, (1, 4, 5), is_test=is_test, groups=groups)
+    assert study_file(source).startswith(
+        "# Seen in the data: 240 points of shape 1 x 4 x 5 (images, channels x height x width),\n"
+        "#   8 classes (class 0, class 1, class 2, ...), each of 30 points,\n"
+        "#   an official split that holds out 80 points for the test,\n"
+        "#   80 natural groups, each of 3 points.\n"
+    )
+
+
+def test_classes_of_different_sizes_are_told_as_a_range(tmp_path):
+    labels = np.repeat([0, 1], [12, 20])
+    path = tmp_path / "points.parquet"
+    values = np.random.default_rng(0).normal(size=(32, 4)).astype(np.float32)
+    write_parquet(data.point_set(values, labels, ["a", "b"], "made up"), path)
+    assert "2 classes (a, b), of 12 to 20 points.\n" in study_file(str(path))
+
+
+@pytest.mark.parametrize(
+    ("classes", "each", "reason"),
+    [
+        (8, 30, "points of the same classes:\n  # 8 classes are few, from 20 on whole"),
+        (24, 30, "unseen classes:\n  # 24 classes are enough to spare whole ones, from 20 on"),
+        (30, 4, "unseen classes:\n  # 30 classes are enough"),
+    ],
+)
+def test_the_choice_of_the_split_is_explained(tmp_path, classes, each, reason):
+    assert reason in study_file(points(tmp_path, classes, each))
+
+
+def test_a_name_that_would_end_the_comment_does_not(tmp_path):
+    path = tmp_path / "points.parquet"
+    values = np.random.default_rng(0).normal(size=(24, 4)).astype(np.float32)
+    names = ["a\nseed: 5", "b\u2028c", "c"]
+    write_parquet(data.point_set(values, np.repeat([0, 1, 2], 8), names, "made up"), path)
+    assert "3 classes (a\\nseed: 5, b\\u2028c, c)" in study_file(str(path))
+    assert study_of(tmp_path, str(path)).config.seed == 1
+
+
+def test_a_small_study_is_for_a_first_look(tmp_path):
+    source = points(tmp_path, 8, 30)
+    whole = study_of(tmp_path, source)
+    write(source, tmp_path / "small.yaml", True)
+    small = prepare(tmp_path / "small.yaml", tmp_path)
+    assert (len(whole.combinations), whole.config.budget.trials_per_combination) == (8, 16)
+    assert (len(small.combinations), small.config.budget.trials_per_combination) == (2, 4)
+    # Both may be launched, one after the other.
+    assert (whole.config.name, small.config.name) == ("my_points", "my_points_small")

@@ -128,3 +128,11 @@ def test_real_files_are_read(name, shape, classes, test):
     assert points.is_test is not None
     assert points.is_test.sum() == test
     assert (points.groups is not None) == (name == "japanese_vowels")
+
+
+def test_a_folder_of_images_is_told_to_be_imported_first(tmp_path):
+    with pytest.raises(data.DataError) as caught:
+        data.open_points(str(tmp_path))
+    assert caught.value.problems == [
+        f"{tmp_path}: is no source of points; make a .parquet file of it with `study data import`"
+    ]

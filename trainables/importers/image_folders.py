@@ -64,6 +64,11 @@ def _stray_problems(part: Path) -> list[str]:
     strays = _images(part)
     if not strays:
         return []
+    if not _folders(part):
+        return [
+            f"{part}: holds images, but no folder of a class; name the folder above it, or sort "
+            "its images into a folder for each class"
+        ]
     return [
         f"{part}: holds {len(strays)} images outside the folders of classes, such as "
         f"{strays[0].name}; move or remove them"

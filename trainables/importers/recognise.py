@@ -44,6 +44,6 @@ def import_points(source: Path, size: int | None = None) -> PointSet:
 def _unknown(source: Path) -> str:
     if source.suffix == ".parquet":
         return "is Parquet already; name it as data.source of a study file"
-    forms = "".join(f"\n    {form}" for form, _, _ in FORMATS)
+    forms = "; ".join(form for form, _, _ in FORMATS)
     is_empty = source.is_dir() and not any(source.iterdir())
-    return f"{'is an empty folder' if is_empty else 'is in no known format'}; known are{forms}"
+    return f"{'is an empty folder' if is_empty else 'is in no known format'}; known are: {forms}"

@@ -135,3 +135,10 @@ def test_a_folder_without_images_is_not_recognised(tmp_path):
     (tmp_path / "cat/notes.txt").touch()
     assert not image_folders.recognises(tmp_path)
     assert not image_folders.recognises(tmp_path / "cat/notes.txt")
+
+
+def test_the_folder_of_one_class_is_not_taken_for_all(source):
+    assert problems(source / "dog") == [
+        "SOURCE: holds images, but no folder of a class; name the folder above it, or sort its "
+        "images into a folder for each class"
+    ]

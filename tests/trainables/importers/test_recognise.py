@@ -85,6 +85,7 @@ def test_a_source_in_no_known_format_is_told_the_known_ones(tmp_path, name, what
         import_points(tmp_path / name)
     (problem,) = caught.value.problems
     assert problem.startswith(f"{tmp_path / name}: {what}")
+    assert "\n" not in problem
     for form in ("Omniglot", "idx3-ubyte", ".npz", "CLASS/*"):
         assert form in problem
 
