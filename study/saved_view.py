@@ -12,7 +12,10 @@ from typing import Any, final
 SAVED = "mlflow.sharedViewState."
 COLLAPSED = ("bound", "concatenated", "progress", "test", "train", "val")
 """Prefixes of metrics: MLflow draws a chart for each of the hundreds, below ours, when unfolded."""
-WIDTHS = {"tags.`reason`": 420}
+RUN_NAME = "attributes.`Run Name`"
+WIDTHS = {RUN_NAME: 260, "tags.`reason`": 420}
+WIDTH = 180
+"""Pixels of a column: a name as `val/map_at_r.size2` can be read."""
 FIRST_SAVED = 1_700_000_000_000
 """MLflow lists the newest view first; ours are of all times, and in their order."""
 Chart = dict[str, Any]
@@ -57,7 +60,7 @@ def opened_at(key: str, *, has_charts: bool) -> str:
         has_charts: whether it is a page of charts.
     """
     mode = "&compareRunsMode=CHART" if has_charts else ""
-    return f"/runs?viewStateShareKey={key}{mode}"
+    return f"/runs?workflowType=machine_learning&viewStateShareKey={key}{mode}"
 
 
 def tags(views: Sequence[View]) -> dict[str, str]:
@@ -80,7 +83,8 @@ def _state(view: View) -> dict[str, Any]:
     state: dict[str, Any] = {
         "searchFilter": view.filter,
         "selectedColumns": list(view.columns),
-        "columnWidths": {name: WIDTHS[name] for name in view.columns if name in WIDTHS},
+        "columnOrder": [RUN_NAME, *view.columns],
+        "columnWidths": {name: WIDTHS.get(name, WIDTH) for name in (RUN_NAME, *view.columns)},
         "runsHiddenMode": view.shown,
     }
     if view.order:

@@ -32,7 +32,8 @@ def state_of(view):
 def test_a_table_has_its_columns_and_keeps_the_order_of_mlflow():
     state = state_of(TABLE)
     assert state["selectedColumns"] == ["tags.`reason`"]
-    assert state["columnWidths"] == {"tags.`reason`": 420}
+    assert state["columnOrder"] == ["attributes.`Run Name`", "tags.`reason`"]
+    assert state["columnWidths"] == {"attributes.`Run Name`": 260, "tags.`reason`": 420}
     assert "orderByKey" not in state
     assert "compareRunCharts" not in state
 
@@ -59,7 +60,10 @@ def test_the_first_view_is_the_newest_for_that_is_how_mlflow_lists_them():
 
 
 def test_an_address_names_the_view_and_asks_for_charts_where_it_has_some():
-    assert CHARTS.address == "/runs?viewStateShareKey=charts&compareRunsMode=CHART"
+    shared = "/runs?workflowType=machine_learning&viewStateShareKey"
+    assert CHARTS.address == f"{shared}=charts&compareRunsMode=CHART"
     assert (
-        TABLE.address == opened_at("failed", has_charts=False) == "/runs?viewStateShareKey=failed"
+        TABLE.address
+        == opened_at("failed", has_charts=False)
+        == "/runs?workflowType=machine_learning&viewStateShareKey=failed"
     )

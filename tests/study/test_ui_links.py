@@ -10,10 +10,12 @@ def test_every_study_has_an_address_of_its_table_and_of_its_charts(tmp_path):
     record = finished_studies.copy(tmp_path, phase="nothing")
     sync(record, None)
     uri = database(record)
-    page = f"http://127.0.0.1:5000/#/experiments/{experiment(uri)}/runs"
+    page = (
+        f"http://127.0.0.1:5000/#/experiments/{experiment(uri)}/runs?workflowType=machine_learning"
+    )
     assert links("http://127.0.0.1:5000/", uri) == [
-        f"tiny, best trials: {page}?viewStateShareKey=study-best",
-        f"tiny, charts: {page}?viewStateShareKey=study-charts&compareRunsMode=CHART",
+        f"tiny, best trials: {page}&viewStateShareKey=study-best",
+        f"tiny, charts: {page}&viewStateShareKey=study-charts&compareRunsMode=CHART",
     ]
 
 

@@ -76,13 +76,12 @@ def test_options_that_are_searched_as_numbers_are_columns(tmp_path):
     study = accepted(
         tmp_path,
         "search.training.learning_rate: {low: 0.001, high: 0.1}",
-        "search.training.group_views: [augmented, disjoint]",
-        "search.views: {noise: {}}",
+        "search.training.group_size: [2, 3]",
     )
     best = views(study.config, [c.label for c in study.combinations])[0]
     assert "params.`training.learning_rate`" in best.columns
     assert "params.`training.epochs`" not in best.columns
-    assert "params.`training.group_views`" not in best.columns
+    assert "params.`training.group_size`" in best.columns
 
 
 def test_a_study_of_many_combinations_has_views_that_mlflow_takes(record):
