@@ -37,6 +37,7 @@ STUCK_SECONDS = 12.0
 """Of an answer that never ends, as that of a stream, no more is expected after such a silence."""
 SIZE = (1440, 900)
 COLOURS = 96
+KIND = "workflowType=machine_learning"
 
 
 def _press(selector: str) -> str:
@@ -45,16 +46,19 @@ def _press(selector: str) -> str:
 
 
 HIDE = _press("[data-component-id='mlflow.experiment_page.shared_view.dismiss']")
+CLOSE = _press("[data-component-id='mlflow.assistant.chat_panel.close']")
 EXPAND = _press(".ag-row [data-component-id*='runnamecellrenderer']")
+DESCRIPTION = """[...document.querySelectorAll('h3, h4')]
+.find(heading => heading.textContent.startsWith('Description'))?.scrollIntoView()"""
 UNFOLD = _press("[data-component-id='mlflow.experiment.metadata_editor.expand_button']")
 
 
 class Page(NamedTuple):
-    """What is pictured: an address, what to click before, and the colours asked for."""
+    """What is pictured: an address, JavaScript to run before, and the colours asked for."""
 
     name: str
     address: str
-    clicks: tuple[str, ...] = ()
+    presses: tuple[str, ...] = ()
     scheme: str = "light"
 
 
@@ -132,16 +136,16 @@ def _pages(root: Path, name: str, server: str) -> list[Page]:
     at = {view.key: view.address for view in known}
     report = (root / name / "report" / "report.html").absolute().as_uri()
     return [
-        Page("experiment", f"{page}/runs?workflowType=machine_learning", (UNFOLD,)),
+        Page("experiment", f"{page}/runs?{KIND}", (UNFOLD,)),
         Page("runs", f"{page}{at['study-all']}", (HIDE, EXPAND)),
         *(
             Page(key.removeprefix("study-"), f"{page}{at[key]}", (HIDE,))
-            for key in ("study-best", "study-charts", "study-progress", "study-curves")
+            for key in ("study-best", "study-charts", "study-combinations", "study-progress")
         ),
-        Page("study", f"{page}/runs/{run}"),
-        Page("report", f"{page}/runs/{run}/artifacts/report/report.html"),
-        Page("trial", f"{page}/runs/{best['info']['run_id']}"),
-        Page("registry", f"{server}#/models/{quoted}"),
+        Page("study", f"{page}/runs/{run}?{KIND}", (DESCRIPTION,)),
+        Page("report", f"{page}/runs/{run}/artifacts/report/report.html?{KIND}"),
+        Page("trial", f"{page}/runs/{best['info']['run_id']}?{KIND}", (DESCRIPTION,)),
+        Page("registry", f"{server}#/models/{quoted}?{KIND}"),
         Page("report-light", report),
         Page("report-dark", report, scheme="dark"),
     ]
@@ -162,9 +166,7 @@ async def _pictured(browser: str, pages: list[Page], out: Path) -> list[str]:
             async with _opened(session, port) as tab:
                 seen = await tab.show(page)
                 _write(await tab.picture(), out / f"{page.name}.png")
-            click.echo(f"{out / page.name}.png: {len(seen.requests)} requests")
-            for error in seen.errors:
-                click.echo(f"  {error[:300]}")
+            click.echo(f"{out / page.name}.png")
             if page.address.startswith("file:"):
                 problems += [f"{page.name}: {error}" for error in seen.errors]
                 foreign = [address for address in seen.requests if _is_foreign(address, page)]
@@ -249,8 +251,8 @@ class Tab:
         await self._call("Emulation.setEmulatedMedia", features=features)
         await self._call("Page.navigate", url=page.address)
         await self._quiet()
-        for click_ in page.clicks:
-            await self._call("Runtime.evaluate", expression=click_)
+        for press in (CLOSE, *page.presses):
+            await self._call("Runtime.evaluate", expression=press)
             await self._quiet()
         return self._seen
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, final
 
 SAVED = "mlflow.sharedViewState."
-COLLAPSED = ("bound", "concatenated", "progress", "test", "train", "val")
-"""Prefixes of metrics: MLflow draws a chart for each of the hundreds, below ours, when unfolded."""
 RUN_NAME = "attributes.`Run Name`"
 WIDTHS = {RUN_NAME: 260, "tags.`reason`": 420}
 WIDTH = 180
 """Pixels of a column: a name as `val/map_at_r.size2` can be read."""
+COLUMNS = 2
+"""Charts beside each other."""
 FIRST_SAVED = 1_700_000_000_000
 """MLflow lists the newest view first; ours are of all times, and in their order."""
 Chart = dict[str, Any]
@@ -35,6 +35,9 @@ class View:
         columns: shown of each run, as MLflow names them.
         charts: shown beside the runs.
         shown: which runs the charts are of, in MLflow's words.
+        folded: prefixes of metrics; MLflow adds a chart for each of hundreds, below the charts
+            here, and shows those of these prefixes only once they are unfolded.
+        grouped: tag by which runs are put together, each group with its largest values.
     """
 
     key: str
@@ -45,6 +48,8 @@ class View:
     columns: Sequence[str] = ()
     charts: Sequence[Chart] = field(default_factory=tuple)
     shown: str = "SHOW_ALL"
+    folded: Sequence[str] = ("bound", "train", "val")
+    grouped: str = ""
 
     @property
     def address(self) -> str:
@@ -89,6 +94,9 @@ def _state(view: View) -> dict[str, Any]:
     }
     if view.order:
         state |= {"orderByKey": column("metrics", view.order), "orderByAsc": False}
+    if view.grouped:
+        keys = [{"mode": "tag", "groupByData": view.grouped}]
+        state |= {"groupBy": {"aggregateFunction": "max", "groupByKeys": keys}}
     if view.charts:
         state |= {
             "compareRunCharts": [
@@ -103,8 +111,8 @@ def _state(view: View) -> dict[str, Any]:
 
 def _sections(view: View) -> Iterator[Mapping[str, Any]]:
     shared = {"isReordered": True, "deleted": False, "isGenerated": False}
-    yield {"uuid": view.key, "name": view.name, "display": True, **shared}
-    for name in (*COLLAPSED, "Model metrics", "System metrics"):
+    yield {"uuid": view.key, "name": view.name, "display": True, "columns": COLUMNS, **shared}
+    for name in (*view.folded, "Model metrics", "System metrics"):
         yield {"uuid": f"{view.key}-{name}", "name": name, "display": False, **shared}
 
 
@@ -127,6 +135,11 @@ def _chart(kind: str, title: str, **content: Any) -> Chart:
         "runsCountToCompare": 100,
         **content,
     }
+
+
+def bars(title: str, metric: str) -> Chart:
+    """A bar for each run, or group of runs."""
+    return _chart("BAR", title, metricKey=metric)
 
 
 def scatter(title: str, across: str, up: str) -> Chart:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from analysis.metric_names import beside
 from study.config import StudyConfig
-from study.saved_view import View, columns, lines, parallel, scatter
+from study.saved_view import View, bars, columns, lines, parallel, scatter
 
 
 def views(config: StudyConfig, combinations: Sequence[str]) -> list[View]:
@@ -41,7 +42,7 @@ def views(config: StudyConfig, combinations: Sequence[str]) -> list[View]:
             columns("metrics", quality, gap),
             [
                 scatter("Quality against gap: up and left is better", gap, quality),
-                scatter("Quality on groups against certified share", certified, quality),
+                scatter("Gap against margin m*", beside(gap, "m_star"), gap),
                 parallel("Training options and quality", searched, [gap, quality]),
             ],
         ),
@@ -63,17 +64,27 @@ def views(config: StudyConfig, combinations: Sequence[str]) -> list[View]:
                     [f"{quality}/{label.replace('+', ' ')}" for label in combinations],
                 ),
             ],
+            folded=["bound", "progress", "test", "val", quality, gap, certified, tested],
+        ),
+        View(
+            "study-combinations",
+            "Combinations",
+            "the best of each combination beside each other, among the trials that are loaded",
+            complete,
+            quality,
+            columns("metrics", quality),
+            [bars("Best quality on validation", quality)],
+            grouped="combination",
         ),
         View(
             "study-curves",
             "Training of the best",
-            "charts of the twenty best trials: quality, gap and loss by epoch",
+            "charts of the twenty best trials: quality and loss by epoch",
             complete,
             quality,
             columns("metrics", quality),
             [
                 lines("Quality on validation", [quality]),
-                lines("Bound gap", [gap]),
                 lines("Training loss", ["train/loss"]),
             ],
             "FIRST_20_RUNS",

@@ -2,7 +2,7 @@
 
 import json
 
-from study.saved_view import View, columns, lines, opened_at, parallel, scatter, tags
+from study.saved_view import View, bars, columns, lines, opened_at, parallel, scatter, tags
 
 CHARTS = View(
     "charts",
@@ -51,6 +51,13 @@ def test_every_chart_lies_in_the_unfolded_section_and_has_a_name_of_its_own():
     assert {chart["metricSectionId"] for chart in state["compareRunCharts"]} == {unfolded}
     assert len({chart["uuid"] for chart in state["compareRunCharts"]}) == 3
     assert [chart["type"] for chart in state["compareRunCharts"]] == ["SCATTER", "PARALLEL", "LINE"]
+
+
+def test_runs_of_a_group_have_its_largest_values():
+    keys = [{"mode": "tag", "groupByData": "combination"}]
+    grouped = View("a", "A", "b", charts=[bars("best", "val/q.size2")], grouped="combination")
+    assert state_of(grouped)["groupBy"] == {"aggregateFunction": "max", "groupByKeys": keys}
+    assert "groupBy" not in state_of(CHARTS)
 
 
 def test_the_first_view_is_the_newest_for_that_is_how_mlflow_lists_them():

@@ -13,6 +13,7 @@ FOUND = {
     "study-best": 2,
     "study-charts": 2,
     "study-progress": 1,
+    "study-combinations": 2,
     "study-curves": 2,
     "study-confirmed": 2,
     "study-failed": 0,
@@ -60,7 +61,8 @@ def test_every_chart_is_of_metrics_that_its_runs_have(record, known):
         has = {name for run in runs_of(record, view) for name in run.data.metrics}
         for chart in view.charts:
             axes = [chart[axis]["key"] for axis in ("xaxis", "yaxis") if axis in chart]
-            names = {*chart.get("selectedMetricKeys", axes), *chart.get("selectedMetrics", ())}
+            own = [chart["metricKey"]] if "metricKey" in chart else axes
+            names = {*chart.get("selectedMetricKeys", own), *chart.get("selectedMetrics", ())}
             assert names <= has
 
 
