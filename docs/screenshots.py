@@ -33,7 +33,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_SECONDS = 90.0
 QUIET_SECONDS = 2.5
 """A page is ready when it has asked for nothing for so long, and has all that it asked for."""
-STUCK_SECONDS = 12.0
+STUCK_SECONDS = 6.0
 """Of an answer that never ends, as that of a stream, no more is expected after such a silence."""
 SIZE = (1440, 900)
 COLOURS = 96
@@ -48,8 +48,8 @@ def _press(selector: str) -> str:
 HIDE = _press("[data-component-id='mlflow.experiment_page.shared_view.dismiss']")
 CLOSE = _press("[data-component-id='mlflow.assistant.chat_panel.close']")
 EXPAND = _press(".ag-row [data-component-id*='runnamecellrenderer']")
-DESCRIPTION = """[...document.querySelectorAll('h3, h4')]
-.find(heading => heading.textContent.startsWith('Description'))?.scrollIntoView()"""
+MORE = """[...document.querySelectorAll('button, a')]
+.find(button => button.textContent === 'Show more')?.click()"""
 UNFOLD = _press("[data-component-id='mlflow.experiment.metadata_editor.expand_button']")
 
 
@@ -142,9 +142,9 @@ def _pages(root: Path, name: str, server: str) -> list[Page]:
             Page(key.removeprefix("study-"), f"{page}{at[key]}", (HIDE,))
             for key in ("study-best", "study-charts", "study-combinations", "study-progress")
         ),
-        Page("study", f"{page}/runs/{run}?{KIND}", (DESCRIPTION,)),
+        Page("study", f"{page}/runs/{run}?{KIND}", (MORE,)),
         Page("report", f"{page}/runs/{run}/artifacts/report/report.html?{KIND}"),
-        Page("trial", f"{page}/runs/{best['info']['run_id']}?{KIND}", (DESCRIPTION,)),
+        Page("trial", f"{page}/runs/{best['info']['run_id']}?{KIND}"),
         Page("registry", f"{server}#/models/{quoted}?{KIND}"),
         Page("report-light", report),
         Page("report-dark", report, scheme="dark"),

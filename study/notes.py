@@ -17,6 +17,11 @@ TAG = "mlflow.note.content"
 """The tag that MLflow shows as a description, and reads as Markdown."""
 LONGEST_REASON = 1000
 ROWS = 20
+PROPOSED = {
+    "model": ", proposed by the model",
+    "random": ", drawn at random",
+    "warm_start": ", taken from an earlier study",
+}
 STATES = ("complete", "pruned", "failed")
 
 
@@ -42,8 +47,7 @@ def _what(trial: Trial) -> str:
     name, based_on = f"**{plain(trial.combination)}**", plain(trial.based_on)
     seeds = ", ".join(map(str, trial.seeds))
     if trial.phase == "search":
-        proposed = f", proposed by {trial.proposed_by}" if trial.proposed_by else ""
-        return f"{name}: trial {trial.number} of the search{plain(proposed.replace('_', ' '))}"
+        return f"{name}: trial {trial.number} of the search{PROPOSED.get(trial.proposed_by, '')}"
     if trial.phase == "confirmation":
         return f"{name}: {based_on} trained again on seed {seeds}, read on the test points"
     if trial.phase == "ensemble":

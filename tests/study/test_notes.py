@@ -21,7 +21,7 @@ def test_a_trial_says_what_it_is_and_what_it_came_to(record):
     quality = result.outcome.metrics["val/map_at_r.size3"]
     gap = result.outcome.metrics["bound/t4_relative_gap.size3"]
     assert notes.of_trial(record, result) == (
-        r"**mlp\+mean\+triplet**: trial 1 of the search, proposed by random - complete"
+        r"**mlp\+mean\+triplet**: trial 1 of the search, drawn at random - complete"
         f"\n\nvalidation MAP@R of groups of 3 points {quality:.4f}, "
         f"T4 relative gap of groups of 3 points {gap:.4f}"
     )
