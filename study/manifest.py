@@ -11,6 +11,7 @@ from uuid import uuid4
 from study.check import Study
 from study.material import digests
 from trainables import catalogue
+from trainables.tasks import StudyData
 
 PACKAGES = ("groupstudy", "mlflow", "numpy", "optuna", "pyarrow", "ray", "torch")
 MAY_DIFFER = ("budget.", "tracking.", "data.source")
@@ -21,7 +22,7 @@ SLOTS = ("search.encoder.", "search.aggregator.", "search.loss.", "search.views.
 
 
 def manifest(study: Study) -> dict[str, Any]:
-    """Identity, configuration, digests of data and division, versions and code revision.
+    """Identity, configuration, digests and sizes of data and division, versions, code revision.
 
     The identity is drawn anew each time; a study keeps the one it was created with, so that two
     studies of one name stay apart wherever they meet.
@@ -31,8 +32,20 @@ def manifest(study: Study) -> dict[str, Any]:
         "config": study.config.model_dump(mode="json"),
         "combinations": [combination.label for combination in study.combinations],
         "digests": digests(study.data),
+        "data": _sizes(study.data),
         "versions": versions(),
         "revision": _revision(),
+    }
+
+
+def _sizes(data: StudyData) -> dict[str, Any]:
+    """How many points there are, of how many classes, of which shape; how many for which phase."""
+    return {
+        "points": len(data.points),
+        "classes": len(data.points.classes),
+        "shape": list(data.points.shape),
+        "search_points": len(data.final.train),
+        "test_points": len(data.final.held_out),
     }
 
 

@@ -6,16 +6,18 @@ A run carries three tags that identify it: ``study.id``, the study; ``study.key`
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar, final
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.entities import DatasetInput, InputTag, Metric, Param, Run, RunTag
 
-from study import gap_picture
+from study import experiment, gap_picture
+from study.data_set import of_record
+from study.milestones import Point
 from study.projection import Projection
 from study.record import Record
 from study.tracking_server import artifact_location, knock
@@ -25,8 +27,6 @@ from trainables.places import Place
 METRICS_AT_ONCE = 800
 OTHERS_AT_ONCE = 100
 RUNS_AT_ONCE = 1000
-TRAINS_MODELS = {"mlflow.experimentKind": "custom_model_development"}
-"""What MLflow's pages call an experiment that trains models."""
 PRODUCTS = ("weights.safetensors", "bounds.parquet")
 Item = TypeVar("Item")
 
@@ -34,11 +34,19 @@ Item = TypeVar("Item")
 @final
 @dataclass
 class _Known:
-    """A run as MLflow has it; ``digest`` is empty until it has been written to the end."""
+    """A run as MLflow has it.
+
+    Args:
+        run_id: MLflow's name of it.
+        digest: of what it holds; empty until it has been written to the end.
+        status: as MLflow calls it.
+        points: those that were logged since the mirror was made.
+    """
 
     run_id: str
     digest: str
     status: str
+    points: set[Point] = field(default_factory=set)
 
 
 @final
@@ -58,7 +66,7 @@ class Mirror:
         self.client, self.uri = MlflowClient(uri), uri
         self.identity = record.identity
         self._record = record
-        self.experiment = self._open_experiment(artifact_location(record, uri))
+        self.experiment = experiment.opened(self.client, record, artifact_location(record, uri))
         runs = _runs(self.client, self.experiment, f"tags.`study.id` = '{self.identity}'")
         self._runs = {run.data.tags["study.key"]: _known(run) for run in runs}
 
@@ -90,17 +98,8 @@ class Mirror:
         if files and projection.tags["state"] == "complete":
             self._log_products(known.run_id, files)
         self._set_status(known, projection)
-        self._log_values(known.run_id, projection, {} if is_new else projection.tags)
+        self._log_values(known, projection, {} if is_new else projection.tags)
         known.digest = projection.digest
-
-    def _open_experiment(self, location: str | None) -> str:
-        name = self._record.config.name
-        experiment = self.client.get_experiment_by_name(name)
-        if experiment is None:
-            return str(self.client.create_experiment(name, location, TRAINS_MODELS))
-        if experiment.lifecycle_stage == "deleted":
-            self.client.restore_experiment(experiment.experiment_id)
-        return str(experiment.experiment_id)
 
     def _create(self, projection: Projection) -> _Known:
         tags = {**projection.tags, "study.id": self.identity, "study.key": projection.key}
@@ -112,9 +111,10 @@ class Mirror:
         run = self.client.create_run(self.experiment, projection.started, tags, projection.key)
         return _known(run)
 
-    def _log_values(self, run_id: str, projection: Projection, tags: dict[str, str]) -> None:
+    def _log_values(self, known: _Known, projection: Projection, tags: dict[str, str]) -> None:
         """Logs values and tags in as few calls as MLflow takes, the digest in the last of them."""
-        metrics = [Metric(*point) for point in projection.points]
+        points = [point for point in projection.points if point not in known.points]
+        metrics = [Metric(*point) for point in points]
         parameters = [Param(name, value) for name, value in projection.parameters.items()]
         named = [RunTag(name, value) for name, value in tags.items()]
         *others, last = zip_longest(
@@ -124,21 +124,16 @@ class Mirror:
             fillvalue=(),
         )
         for batch in others:
-            self.client.log_batch(run_id, *batch, synchronous=True)
+            self.client.log_batch(known.run_id, *batch, synchronous=True)
         digest = RunTag("study.digest", projection.digest)
-        self.client.log_batch(run_id, last[0], last[1], [*last[2], digest], synchronous=True)
+        self.client.log_batch(known.run_id, last[0], last[1], [*last[2], digest], synchronous=True)
+        if projection.ended is None:  # it will be written again, with more of them
+            known.points.update(points)
 
     def _log_data(self, run_id: str, phase: str) -> None:
-        """Names the data by its digest; no point of it leaves the machine."""
-        source = self._record.config.data.source or ""
-        data = Dataset(
-            name=Path(source).stem,
-            digest=self._record.manifest["digests"]["data"][:32],
-            source_type="local",
-            source=json.dumps({"uri": source}),
-        )
+        """Names the data; no point of it leaves the machine."""
         context = InputTag("mlflow.data.context", phase)
-        self.client.log_inputs(run_id, [DatasetInput(data, [context])])
+        self.client.log_inputs(run_id, [DatasetInput(of_record(self._record), [context])])
 
     def _log_manifest(self, run_id: str) -> None:
         # An address tells who uses which machine; that is for the record alone.
@@ -172,12 +167,10 @@ class Mirror:
         known.status = projection.status
 
 
-def _runs(client: MlflowClient, experiment: str, condition: str) -> Iterator[Run]:
+def _runs(client: MlflowClient, number: str, condition: str) -> Iterator[Run]:
     token = None
     while True:
-        page = client.search_runs(
-            [experiment], condition, max_results=RUNS_AT_ONCE, page_token=token
-        )
+        page = client.search_runs([number], condition, max_results=RUNS_AT_ONCE, page_token=token)
         yield from page
         token = page.token
         if not token:

@@ -4,14 +4,12 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from statistics import fmean
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
-from study import confirmation
-from study.config import StudyConfig
-from study.export import best_of_each, confirmed
+from study import confirmation, notes
+from study.milestones import Point, milestones, settled
 from study.record import Record, Result, Trial
 from trainables.configuration import Configuration
 
@@ -22,15 +20,6 @@ LONGEST_PARAMETER = 6000
 LONGEST_TAG = 5000
 PARTS = ("encoder", "aggregator", "loss")
 STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
-
-
-class Point(NamedTuple):
-    """A value of a metric; the same point sent twice is stored once."""
-
-    name: str
-    value: float
-    milliseconds: int
-    step: int
 
 
 @final
@@ -44,7 +33,7 @@ class Projection:
         status: as MLflow has it.
         started, ended: Unix milliseconds; the latter None while something is still to come.
         parameters: by flat name.
-        points: of all metrics, finite.
+        points: of all metrics; NaN where a study's best trial lacks a value.
         tags: besides those that identify the run.
     """
 
@@ -94,6 +83,7 @@ def of_trial(record: Record, result: Result) -> Projection:
                 "attempt": result.attempt,
                 "left_out": " ".join(left_out),
                 **{f"execution.{name}": value for name, value in outcome.execution.items()},
+                notes.TAG: notes.of_trial(record, result),
             }
         ),
     )
@@ -127,8 +117,15 @@ def of_study(record: Record, results: list[Result], *, is_at_work: bool) -> Proj
         started=_milliseconds(started),
         ended=None if is_at_work else _milliseconds(ended),
         parameters={},
-        points=[] if is_at_work else list(_best_points(config, results, ended)),
-        tags=_tags({**_counts(record, results), "is_whole": whole}),
+        points=milestones(record, settled(results) if is_at_work else results),
+        tags=_tags(
+            {
+                "phase": "study",
+                **_counts(record, results),
+                "is_whole": whole,
+                notes.TAG: notes.of_study(record, results),
+            }
+        ),
     )
 
 
@@ -169,24 +166,6 @@ def _points(result: Result) -> list[Point]:
     ended, epoch = _milliseconds(last.get("time", outcome.ended)), last.get("epoch", 0)
     points += [Point(name, value, ended, epoch) for name, value in outcome.metrics.items()]
     return list(dict.fromkeys(points))
-
-
-def _best_points(config: StudyConfig, results: list[Result], ended: float) -> Iterable[Point]:
-    """Best of all under a metric's own name, and of each combination one level below it."""
-    protocol = config.protocol
-    for place, found in enumerate(best_of_each(config, results)):
-        for name, of in (
-            (f"val/{protocol.quality_name}", [found]),
-            (f"bound/{protocol.gap_name}", [found]),
-            (f"test/{protocol.quality_name}", confirmed(results, found)),
-        ):
-            # The mean over the seeds of the confirmations, where there are any.
-            value = fmean([r.outcome.metrics.get(name, math.nan) for r in of] or [math.nan])
-            # MLflow has no plus in the name of a metric.
-            below = f"{name}/{found.trial.combination.replace('+', ' ')}"
-            for full_name in [below] if place else [name, below]:
-                if math.isfinite(value):
-                    yield Point(full_name, value, _milliseconds(ended), len(results))
 
 
 def _tags(values: Mapping[str, Any]) -> dict[str, str]:

@@ -64,11 +64,19 @@ class Trial:
 @final
 @dataclass(frozen=True)
 class Result:
-    """A published trial: what was planned, and the outcome of the attempt that counts."""
+    """A published trial: what was planned, and the outcome of the attempt that counts.
+
+    Args:
+        trial: as it was planned.
+        attempt: number of the attempt.
+        outcome: of that attempt.
+        order: how many results were published before; None where an earlier version published it.
+    """
 
     trial: Trial
     attempt: int
     outcome: Outcome
+    order: int | None = None
 
 
 @final
@@ -87,6 +95,7 @@ class Record:
 
     def __init__(self, folder: Place) -> None:
         self.folder, self.guard = folder, _no_guard
+        self._published: int | None = None
         try:
             self.manifest: dict[str, Any] = json.loads((folder / "study.json").read_bytes())
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -139,9 +148,12 @@ class Record:
         self.guard()
         if trial.phase == "search" and any(name.startswith("test/") for name in outcome.metrics):
             raise LeakError(f"{trial.key}: a trial of the search must not read the test points")
-        result = Result(trial, number, outcome)
+        if self._published is None:
+            self._published = len(self.results())
+        result = Result(trial, number, outcome, self._published)
         text = json.dumps(asdict(result))
         places.replace(self.trials_folder / trial.key / "result.json", text.encode())
+        self._published += 1
         return result
 
     def trial(self, key: str) -> Trial | None:
@@ -205,7 +217,7 @@ def _result(text: str | bytes) -> Result | None:
     try:
         content = json.loads(text)
         trial, outcome = _trial(content["trial"]), Outcome(**content["outcome"])
-        return Result(trial, content["attempt"], outcome)
+        return Result(trial, content["attempt"], outcome, content.get("order"))
     except UNREADABLE:
         return None
 

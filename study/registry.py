@@ -13,6 +13,7 @@ from mlflow.entities.model_registry import RegisteredModel
 from mlflow.exceptions import MlflowException
 
 from study.export import best_of_each, confirmed, heading
+from study.markdown import plain
 from study.mirror import Mirror
 from study.record import Record, Result
 
@@ -77,8 +78,8 @@ def _opened(mirror: Mirror, name: str) -> RegisteredModel:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
     description = (
-        f"The best model of each combination of the study {name}, confirmed on its test points. "
-        f"Aliases: `{BEST}`, and `{BEST}-ENCODER-AGGREGATOR-LOSS`."
+        f"The best model of each combination of the study {plain(name)}, confirmed on its test "
+        f"points. Aliases: `{BEST}`, and `{BEST}-ENCODER-AGGREGATOR-LOSS`."
     )
     return mirror.client.create_registered_model(name, description=description)
 
@@ -94,7 +95,8 @@ def _add(mirror: Mirror, record: Record, choice: _Chosen) -> str:
             f"models:/{model.model_id}",
             run_id=model.source_run_id,
             tags=tags | {"configuration": hashlib.sha256(configuration.encode()).hexdigest()[:32]},
-            description=heading(record, choice.found, choice.confirmations),
+            # Its beginning is a cell of a table, where a heading's mark would be shown as it is.
+            description=heading(record, choice.found, choice.confirmations).removeprefix("# "),
             model_id=model.model_id,
         )
     return str(version.version)

@@ -61,13 +61,16 @@ def write(mirror: "Mirror", record: Record, waiting: dict[str, Result]) -> None:
 
 
 def close(mirror: "Mirror", record: Record, results: list[Result]) -> int:
-    """Logs the models of a study that is whole, and ends its run; returns how many models."""
+    """Ends the run of a study, and logs its models if it is whole; returns how many models.
+
+    The run first: a server of another version may know no models.
+    """
     from study.group_model import log_models
     from study.registry import register
 
-    models = []
-    if is_whole(record, results):
-        models = log_models(mirror, record, results)
-        register(mirror, record, results, models)
     mirror.write(of_study(record, results, is_at_work=False))
+    if not is_whole(record, results):
+        return 0
+    models = log_models(mirror, record, results)
+    register(mirror, record, results, models)
     return len(models)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from study.addresses import tells_password
 from study.errors import ConfigError, RecordError
 from study.ui_access import Access
+from study.ui_links import links
 from trainables.places import Place
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -49,7 +50,7 @@ def address(service: Service) -> str:
 def serve(service: Service) -> None:
     """Becomes the MLflow server; never returns.
 
-    Says first which address to open.
+    Says first which address to open, and where each study's best trials and charts are.
 
     Raises:
         RecordError: if no study under the root was tracked there.
@@ -73,6 +74,8 @@ def serve(service: Service) -> None:
         **(access.settings() if access else {}),
     }
     sys.stdout.write(f"open {address(service)}\n")
+    for line in links(f"http://{_place(service)}/", _database(service)):
+        sys.stdout.write(f"  {line}\n")
     sys.stdout.flush()
     os.execve(sys.executable, command, {**os.environ, **settings})
 

@@ -18,6 +18,8 @@ MALFORMED = [
     ('name: ""', f"{NAME} ''"),
     ("name: ../x", f"{NAME} '../x'"),
     ("name: a/b", f"{NAME} 'a/b'"),
+    ("name: a b", f"{NAME} 'a b'"),
+    ("name: <b>a</b>", f"{NAME} '<b>a</b>'"),
     ("name: .hidden", f"{NAME} '.hidden'"),
     (r'name: "a\n"', rf"{NAME} 'a\n'"),
     (f"name: {'a' * 64}", f"{NAME} '{'a' * 56}..."),

@@ -34,7 +34,7 @@ def test_every_confirmed_combination_has_a_version_and_an_alias(record):
         assert version.tags["combination"] == name
         run = runs(database(record))[version.tags["study.key"]]
         assert version.run_id == run.info.run_id
-        assert version.description.startswith(f"# {name}, from study tiny")
+        assert version.description.startswith(f"{name}, from study tiny")
         assert "Test map_at_r.size3" in version.description
 
 

@@ -11,6 +11,7 @@ from threading import Thread
 
 import pytest
 
+from study.milestones import in_order, milestones, settled
 from tests.study import finished_studies, mlflow_contents
 from tests.study.finished_studies import COMBINATIONS, TESTED, TRIALS
 from tests.study.mlflow_contents import artifacts, database, runs
@@ -19,6 +20,8 @@ SEARCHED = "mlp+mean+triplet-0001"
 PRUNED = "mlp+mean+triplet-0000"
 CONFIRMED = f"{SEARCHED}-confirm-1"
 ALL = 1 + TRIALS + TESTED
+NOTE = "mlflow.note.content"
+PATIENCE_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +40,25 @@ def track(record, *added):
     with Tracker(record) as tracker:
         for result in added:
             tracker.notify(finished_studies.publish(record, result))
+
+
+def metrics_of(record, run):
+    return sorted(mlflow_contents.history(database(record), run))
+
+
+def tags_of(record, run):
+    tags = run.data.tags
+    return {name: tags[name] for name in tags if name not in ("study.id", "study.digest")}
+
+
+def own_metrics(record):
+    """Latest values of the study's own run, once there is one."""
+    found = runs(database(record)) if exists(record) else {}
+    return found["tiny"].data.metrics if "tiny" in found else {}
+
+
+def exists(record):
+    return mlflow_contents.client(database(record)).get_experiment_by_name("tiny") is not None
 
 
 def statuses(uri):
@@ -90,11 +112,29 @@ def test_following_a_study_gives_what_syncing_it_gives(synced, tmp_path):
     for name in live.keys() - {"tiny"}:
         assert live[name].data.metrics == later[name].data.metrics
         assert live[name].data.params == later[name].data.params
-    assert live["tiny"].data.metrics == later["tiny"].data.metrics
+        assert live[name].data.tags[NOTE] == later[name].data.tags[NOTE]
+    for what in (metrics_of, tags_of):
+        assert what(record, live["tiny"]) == what(synced[0], later["tiny"])
     assert mlflow_contents.models(database(record)).keys() == {
         "mlp+mean+triplet",
         "mlp+attention+triplet",
     }
+
+
+def test_the_studys_own_run_follows_the_study(tmp_path):
+    from study.tracking import Tracker
+
+    record = finished_studies.copy(tmp_path, phase="nothing")
+    added = in_order(finished_studies.results(record))
+    with Tracker(record) as tracker:
+        for result in added[:5]:
+            tracker.notify(finished_studies.publish(record, result))
+        until = time.monotonic() + PATIENCE_SECONDS
+        while "progress/share" not in (own := own_metrics(record)) or own["progress/share"] < 0.4:
+            assert time.monotonic() < until, "the run does not follow"
+            time.sleep(0.2)
+        assert own == {p.name: p.value for p in milestones(record, settled(record.results()))}
+        assert statuses(database(record))["tiny"] == "RUNNING"
 
 
 def test_a_notice_does_not_wait_for_the_writer(tmp_path):
