@@ -1,11 +1,14 @@
 """What MLflow's pages show of a study: its best trials, charts, what was confirmed, what failed."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, final
 
 from analysis.metric_names import beside
 from study.config import StudyConfig
 from study.saved_view import View, bars, columns, lines, parallel, scatter
+
+COMPLETE = "tags.phase = 'search' and tags.state = 'complete'"
+PARTS = columns("tags", "encoder", "aggregator", "loss")
 
 
 def views(config: StudyConfig, combinations: Sequence[str]) -> list[View]:
@@ -15,109 +18,141 @@ def views(config: StudyConfig, combinations: Sequence[str]) -> list[View]:
         config: of the study.
         combinations: their labels.
     """
-    protocol = config.protocol
-    quality, gap = f"val/{protocol.quality_name}", f"bound/{protocol.gap_name}"
-    tested, certified = (
-        f"test/{protocol.quality_name}",
-        f"bound/certified.size{protocol.selecting_size}",
-    )
-    parts = columns("tags", "encoder", "aggregator", "loss")
-    searched = [f"training.{n}" for n, space in config.search.training.items() if _varies(space)]
-    complete = "tags.phase = 'search' and tags.state = 'complete'"
+    known = _Views(config)
     return [
-        View(
+        known.best(),
+        known.charts(),
+        known.combinations(),
+        known.progress(combinations),
+        known.training(),
+        known.confirmed(),
+        known.failed(),
+        known.all_runs(),
+    ]
+
+
+@final
+class _Views:
+    """Each view, for the metrics of one study."""
+
+    def __init__(self, config: StudyConfig) -> None:
+        protocol, training = config.protocol, config.search.training
+        self._quality, self._tested = (f"{p}/{protocol.quality_name}" for p in ("val", "test"))
+        self._gap = f"bound/{protocol.gap_name}"
+        self._certified = f"bound/certified.size{protocol.selecting_size}"
+        self._searched = [f"training.{name}" for name in training if _varies(training[name])]
+
+    def best(self) -> View:
+        metrics = columns("metrics", self._quality, self._gap, self._certified)
+        return View(
             "study-best",
             "Best trials",
             "complete trials of the search, the best on validation first",
-            complete,
-            quality,
-            [*columns("metrics", quality, gap, certified), *parts, *columns("params", *searched)],
-        ),
-        View(
+            COMPLETE,
+            self._quality,
+            [*metrics, *PARTS, *columns("params", *self._searched)],
+        )
+
+    def charts(self) -> View:
+        return View(
             "study-charts",
             "Quality and gap",
             "charts of the best trials: quality against gap, and what the training options do",
-            complete,
-            quality,
-            columns("metrics", quality, gap),
+            COMPLETE,
+            self._quality,
+            columns("metrics", self._quality, self._gap),
             [
-                scatter("Quality against gap: up and left is better", gap, quality),
-                scatter("Gap against margin m*", beside(gap, "m_star"), gap),
-                parallel("Training options and quality", searched, [gap, quality]),
+                scatter("Quality against gap: up and left is better", self._gap, self._quality),
+                scatter("Gap against margin m*", beside(self._gap, "m_star"), self._gap),
+                parallel(
+                    "Training options and quality", self._searched, [self._gap, self._quality]
+                ),
             ],
-        ),
-        View(
+        )
+
+    def combinations(self) -> View:
+        return View(
+            "study-combinations",
+            "Combinations",
+            "the best of each combination beside each other, among the trials that are loaded",
+            COMPLETE,
+            self._quality,
+            columns("metrics", self._quality),
+            [bars("Best quality on validation", self._quality)],
+            grouped="combination",
+        )
+
+    def progress(self, combinations: Sequence[str]) -> View:
+        states = [f"progress/{state}" for state in ("complete", "pruned", "failed")]
+        # MLflow has no plus in the name of a metric.
+        each = [f"{self._quality}/{label.replace('+', ' ')}" for label in combinations]
+        own = (self._quality, self._gap, self._certified, self._tested)
+        return View(
             "study-progress",
             "Progress of the study",
             "charts of the study's own run: trials finished, and the best quality so far",
             "tags.phase = 'study'",
             "",
-            columns("metrics", quality, gap, tested),
+            columns("metrics", self._quality, self._gap, self._tested),
             [
-                lines(
-                    "Finished trials", [f"progress/{s}" for s in ("complete", "pruned", "failed")]
-                ),
-                lines("Best quality so far", [quality]),
-                lines("Gap of the best trial so far", [gap]),
-                lines(
-                    "Best quality so far, by combination",
-                    [f"{quality}/{label.replace('+', ' ')}" for label in combinations],
-                ),
+                lines("Finished trials", states),
+                lines("Best quality so far", [self._quality]),
+                lines("Gap of the best trial so far", [self._gap]),
+                lines("Best quality so far, by combination", each),
             ],
-            folded=["bound", "progress", "test", "val", quality, gap, certified, tested],
-        ),
-        View(
-            "study-combinations",
-            "Combinations",
-            "the best of each combination beside each other, among the trials that are loaded",
-            complete,
-            quality,
-            columns("metrics", quality),
-            [bars("Best quality on validation", quality)],
-            grouped="combination",
-        ),
-        View(
+            folded=["bound", "progress", "test", "val", *own],
+        )
+
+    def training(self) -> View:
+        return View(
             "study-curves",
             "Training of the best",
             "charts of the twenty best trials: quality and loss by epoch",
-            complete,
-            quality,
-            columns("metrics", quality),
+            COMPLETE,
+            self._quality,
+            columns("metrics", self._quality),
             [
-                lines("Quality on validation", [quality]),
+                lines("Quality on validation", [self._quality]),
                 lines("Training loss", ["train/loss"]),
             ],
             "FIRST_20_RUNS",
-        ),
-        View(
+        )
+
+    def confirmed(self) -> View:
+        metrics = columns("metrics", self._tested, self._gap, self._certified)
+        return View(
             "study-confirmed",
             "Confirmed on the test points",
             "the best of each combination, trained again and read on the test points",
             "tags.phase = 'confirmation'",
-            tested,
-            [*columns("metrics", tested, gap, certified), *parts, *columns("tags", "seeds")],
-        ),
-        View(
+            self._tested,
+            [*metrics, *PARTS, *columns("tags", "seeds")],
+        )
+
+    def failed(self) -> View:
+        return View(
             "study-failed",
             "Failed trials",
             "with the reason of each",
             "tags.state = 'failed'",
             "",
-            columns("tags", "reason", "phase", "encoder", "aggregator", "loss", "attempt"),
-        ),
-        View(
+            [*columns("tags", "reason", "phase"), *PARTS, *columns("tags", "attempt")],
+        )
+
+    def all_runs(self) -> View:
+        metrics = columns("metrics", self._quality, self._tested, self._gap)
+        return View(
             "study-all",
             "All runs, below their study",
             "every run, below the one that it belongs to",
             "",
             "",
             [
-                *columns("metrics", quality, tested, gap),
+                *metrics,
                 *columns("tags", "phase", "state", "reason"),
                 *columns("attributes", "Models"),
             ],
-        ),
-    ]
+        )
 
 
 def _varies(space: Any) -> bool:
