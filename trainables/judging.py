@@ -7,6 +7,8 @@ from typing import final
 import torch
 from torch import Tensor
 
+from trainables.certificates import Reference, reference
+from trainables.contracts import HullAggregator
 from trainables.ensemble import Concatenated
 from trainables.evaluation import Evaluation, evaluate, quality_at
 from trainables.input_reading import InputSpace
@@ -30,11 +32,14 @@ class Judgement:
             its models as one.
         member_metrics: the same of each model.
         evaluations: of each model.
+        reference: of a confirmation, points that the model was judged by and the largest margin
+            they had at any group size; None where the theorem does not cover the aggregator.
     """
 
     metrics: dict[str, float]
     member_metrics: list[dict[str, float]]
     evaluations: list[Evaluation]
+    reference: Reference | None
 
 
 @final
@@ -87,7 +92,16 @@ class Judge:
         }
         if self._phase == "ensemble":
             metrics |= self._side_by_side(models, held_out)
-        return Judgement(metrics, member_metrics, evaluations)
+        known = None
+        if self._phase == "confirmation" and isinstance(models[0].aggregator, HullAggregator):
+            known = self._reference(held_out[0], evaluations[0])
+        return Judgement(metrics, member_metrics, evaluations, known)
+
+    def _reference(self, held_out: HeldOut, evaluation: Evaluation) -> Reference:
+        embeddings, labels, _ = held_out
+        sizes = self._rules.protocol.sizes
+        m_star = max(evaluation.bound[f"m_star.size{size}"] for size in sizes)
+        return reference(embeddings, labels, m_star)
 
     def _side_by_side(self, models: list[GroupModel], held_out: list[HeldOut]) -> dict[str, float]:
         """Quality of the models as one, all of which are judged by the same points."""

@@ -33,7 +33,8 @@ class RecordedTrial:
     same-class groups. Of what was trained it also holds ``weights.safetensors`` (named
     ``<member>.<parameter>``) and ``example.safetensors``: ``points [groups, points, *shape]`` held
     out from the first member and the ``embeddings [groups, width]`` its model gives them, which any
-    copy must reproduce.
+    copy must reproduce. A confirmation whose aggregator the theorem covers also holds
+    ``reference.safetensors``, the fields of :class:`trainables.certificates.Reference`.
 
     Args:
         task: the trial.
@@ -135,7 +136,8 @@ class RecordedTrial:
             for member, model in enumerate(run.models)
             for name, tensor in model.state_dict().items()
         }
-        return {**bounds, "weights": weights, "example": example(run, self._study)}
+        products = {**bounds, "weights": weights, "example": example(run, self._study)}
+        return products | ({"reference": run.reference._asdict()} if run.reference else {})
 
     def _fail(self, error: Exception) -> None:
         trace = "".join(traceback.format_exception(error))
