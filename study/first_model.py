@@ -1,13 +1,24 @@
 """The model of a trial that is put into service: its first member's, as the record has it."""
 
+from contextlib import redirect_stderr
+from io import StringIO
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from safetensors.torch import load
 from torch import Tensor
 
 from study.record import Record, Result
 from trainables.configuration import Configuration
 from trainables.model import GroupModel
+from trainables.program import ProgramError, program
+
+PROGRAM = (
+    "`model.pt2`, the first member of the same trial as a program of torch.export: `(points "
+    "[groups, points, {shape}], mask [groups, points]) -> [groups, {width}]`; load it as data you "
+    "trust only, with `torch.export.load`."
+)
 
 
 class FirstModel(NamedTuple):
@@ -53,3 +64,22 @@ def first_model(record: Record, result: Result) -> FirstModel:
         example=example,
         reference=load(reference.read_bytes()) if reference.exists() else None,
     )
+
+
+def write_program(found: FirstModel, file: Path) -> str:
+    """Writes the model as ``model.pt2`` where it can be exported; returns what a card tells of it.
+
+    The file holds tensors and a graph in JSON, and no pickle: the inputs it was traced with, which
+    torch would pickle, are left out.
+    """
+    model = found.build()
+    try:
+        # Torch writes the whole graph there when it refuses one.
+        with redirect_stderr(StringIO()):
+            traced = program(model, found.shape)
+    except ProgramError as error:
+        return f"No `model.pt2`: this model cannot be exported ({error})."
+    traced.example_inputs = None
+    torch.export.save(traced, file)
+    shape = ", ".join(map(str, found.shape))
+    return PROGRAM.format(shape=shape, width=found.example["embeddings"].shape[1])
