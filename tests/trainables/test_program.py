@@ -15,6 +15,7 @@ PROGRAM = """
 import io
 import os
 from contextlib import redirect_stderr
+from itertools import cycle
 
 import torch
 from tests.trainables.variants import must_be_named
@@ -24,7 +25,7 @@ from trainables.configuration import Component, Configuration, Training
 from trainables.model import GroupModel
 from trainables.program import ProgramError, program
 
-SMALL = {"width": 8, "channels": 8, "hidden": 16}
+SMALL = {"width": 8, "channels": 8, "hidden": 16, "iterations": 2}
 
 
 def component(slot, name):
@@ -61,13 +62,17 @@ def check(encoder, aggregator, shape):
 encoders = catalogue.names("encoder")
 chains = [name for name in encoders if catalogue.load("encoder", name).is_chain]
 everything = os.environ.get("STUDY_COMBINATIONS") == "all"
-wrapped = {"groupface": encoders if everything else ["mlp"], "lipschitz": chains}
+wrapped = {"groupface": encoders if everything else ["mlp"],
+           "lipschitz": chains if everything else ["mlp"]}
 assert set(wrapped) == set(catalogue.names("wrapper"))
-for name in [*encoders, *(f"{outer}-{inner}" for outer in wrapped for inner in wrapped[outer])]:
-    check(name, "mean", (3, 16, 16))
-check("transformer", "mean", (6,))
-for name in [*catalogue.names("aggregator"), *(f"library-{lent}" for lent in library.offered())]:
+encoders += [f"{outer}-{inner}" for outer in wrapped for inner in wrapped[outer]]
+aggregators = catalogue.names("aggregator")
+for name, partner in zip(encoders, cycle(aggregators)):
+    check(name, partner, (3, 16, 16))
+for name in aggregators[0 if everything else len(encoders):]:
     check("linear", name, (6,))
+for lent in library.offered():
+    check("linear", f"library-{lent}", (6,))
 """
 REFUSED = {
     f"library-{name}"
