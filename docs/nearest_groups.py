@@ -27,7 +27,9 @@ def read_points(path):
     labels = np.array(table["label"].to_pylist())
     if "features" in table.column_names:
         return np.array(table["features"].to_pylist(), np.float32), labels
-    size = {name: int(table.schema.metadata[name.encode()]) for name in ("height", "width", "channels")}
+    size = {
+        name: int(table.schema.metadata[name.encode()]) for name in ("height", "width", "channels")
+    }
     pixels = np.stack([np.frombuffer(image, np.uint8) for image in table["image"].to_pylist()])
     images = pixels.reshape(len(pixels), size["height"], size["width"], size["channels"])
     # Models see channels first, and pixels from 0 to 1.

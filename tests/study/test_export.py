@@ -139,7 +139,9 @@ def test_a_program_holds_no_pickle(programs):
     payloads = [
         payload
         for name in ("weights", "constants")
-        for payload in json.loads(content[f"data/{name}/model_{name}_config.json"])["config"].values()
+        for payload in json.loads(content[f"data/{name}/model_{name}_config.json"])[
+            "config"
+        ].values()
     ]
     assert payloads
     assert not any(payload["use_pickle"] for payload in payloads)

@@ -74,8 +74,7 @@ def test_embeddings_are_those_of_the_exported_model(folder):
     (name,) = {
         result.trial.key
         for result in record.results()
-        if (folder / "tiny/export/best/weights.safetensors").read_bytes()
-        == weights(record, result)
+        if (folder / "tiny/export/best/weights.safetensors").read_bytes() == weights(record, result)
     }
     model = first_model(record, record.result(name)).build()
     with torch.no_grad():
@@ -89,4 +88,6 @@ def weights(record, result):
 
 
 def test_groups_larger_than_every_class_are_one_line(folder):
-    assert called(folder, "--size", 1000, code=1) == "no class has 1000 points; use a smaller --size\n"
+    assert (
+        called(folder, "--size", 1000, code=1) == "no class has 1000 points; use a smaller --size\n"
+    )

@@ -96,7 +96,9 @@ def rows(groups):
 
 
 def example(record):
-    tensors = load_file(record.files(record.result(f"{NAME}-0001-confirm-1")) / "example.safetensors")
+    tensors = load_file(
+        record.files(record.result(f"{NAME}-0001-confirm-1")) / "example.safetensors"
+    )
     return tensors["points"].tolist(), tensors["embeddings"]
 
 

@@ -116,7 +116,9 @@ def test_padded_places_change_nothing():
     pairs = every_pair(12)
     found = certificates(known, members, mask, weights, pairs)
     members = members.masked_fill(~mask[:, :, None], -7.0)
-    torch.testing.assert_close(vars(certificates(known, members, mask, weights, pairs)), vars(found))
+    torch.testing.assert_close(
+        vars(certificates(known, members, mask, weights, pairs)), vars(found)
+    )
 
 
 def test_no_pairs_are_no_certificates():
