@@ -132,11 +132,11 @@ def compare(names: tuple[str, ...], root: Path, to: Path | None) -> None:
 @root_option
 @click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="Target folder.")
 def export(name: str, root: Path, to: Path | None) -> None:
-    """Write configuration, weights and model card of the best configurations."""
+    """Write configuration, weights, model card and program of the best configurations."""
     from study.export import export as write
 
     record = _record(name, root)
-    for folder in write(record, to or record.folder / "export"):
+    for folder in write(record, to or record.folder / "export", with_programs=True):
         click.echo(folder)
 
 

@@ -1,14 +1,17 @@
-"""Exports the best configurations: configuration file, weights, model card."""
+"""Exports the best configurations: configuration file, weights, model card, program."""
 
 from pathlib import Path
+from shutil import copytree
 
 import pandas as pd
 
 from analysis.intervals import mean_intervals
 from study import confirmation
+from study.command import command
 from study.config import StudyConfig
 from study.errors import RecordError
 from study.exported import ExportedConfiguration, dump, exported
+from study.first_model import first_model, write_program
 from study.legality import is_covered
 from study.record import Record, Result
 from trainables import places
@@ -29,13 +32,20 @@ Of trial `{key}`, seeds {seeds}:
   validation figures, `study train configuration.yaml --confirm` the test figures of every seed.
 - Code revision `{revision}`, {versions}.
 - `weights.safetensors`, of the same trial: parameters named `<member>.<parameter>`; {members}.
+- {program}
 """
 
 
-def export(record: Record, folder: Place) -> list[Place]:
+def export(record: Record, folder: Place, with_programs: bool = False) -> list[Place]:
     """Writes the best of each combination, and the best of all as ``best``; returns their folders.
 
     An existing export is replaced as a whole.
+
+    Args:
+        record: of the study.
+        folder: to write.
+        with_programs: whether to write ``model.pt2`` too, which takes seconds for each combination;
+            where a component cannot be exported, the card says so.
 
     Raises:
         RecordError: if the study has no complete trial, or the folder holds or is anything else
@@ -46,14 +56,16 @@ def export(record: Record, folder: Place) -> list[Place]:
     if not chosen:
         raise RecordError(record.folder, ["has no complete trial; nothing can be exported"])
     _require_export(folder)
-    named = {**{r.trial.combination: r for r in chosen}, "best": chosen[0]}
+    names = [found.trial.combination for found in chosen]
     try:
         with places.replaced(folder) as unfinished:
-            for name, found in named.items():
-                _write(record, found, confirmed(results, found), unfinished / name)
+            for name, found in zip(names, chosen, strict=True):
+                of_one = confirmed(results, found)
+                _write(record, found, of_one, unfinished / name, with_programs)
+            copytree(unfinished / names[0], unfinished / "best")
     except OSError as error:
         raise RecordError(folder, [f"cannot be written: {error.strerror or error}"]) from error
-    return [folder / name for name in named]
+    return [folder / name for name in (*names, "best")]
 
 
 def _require_export(folder: Place) -> None:
@@ -91,13 +103,18 @@ def confirmed(results: list[Result], found: Result) -> list[Result]:
     return sorted(complete, key=lambda result: int(result.trial.key.rpartition("-")[2]))
 
 
-def _write(record: Record, found: Result, confirmations: list[Result], folder: Path) -> None:
+def _write(
+    record: Record, found: Result, confirmations: list[Result], folder: Path, with_program: bool
+) -> None:
     folder.mkdir(parents=True)
     content = exported(record, found, confirmations)
+    shown = confirmations[0] if confirmations else found
     (folder / "configuration.yaml").write_text(dump(content), encoding="utf-8")
-    (folder / "card.md").write_text(_card(content), encoding="utf-8")
-    files = record.files(confirmations[0] if confirmations else found)
-    places.copy(files / "weights.safetensors", folder / "weights.safetensors")
+    places.copy(record.files(shown) / "weights.safetensors", folder / "weights.safetensors")
+    told = f"No `model.pt2`: `{command('export', record.config.name)}` writes it."
+    if with_program:
+        told = write_program(first_model(record, shown), folder / "model.pt2")
+    (folder / "card.md").write_text(_card(content, told), encoding="utf-8")
 
 
 def heading(record: Record, found: Result, confirmations: list[Result]) -> str:
@@ -115,7 +132,7 @@ def _heading(content: ExportedConfiguration) -> str:
     return f"# {content.combination}, from study {content.study}\n\n{_claim(content)}"
 
 
-def _card(content: ExportedConfiguration) -> str:
+def _card(content: ExportedConfiguration, program: str) -> str:
     run = content.confirmations[0] if content.confirmations else content.search
     (aggregator,) = content.configuration["aggregator"]
     names = [name for name in run.metrics if not name.startswith("train/")]
@@ -126,6 +143,7 @@ def _card(content: ExportedConfiguration) -> str:
         split=content.data.split,
         digest=content.digests["data"][:12],
         key=run.key,
+        program=program,
         revision=content.revision,
         versions=", ".join(f"{name} {number}" for name, number in content.versions.items()),
         seeds=", ".join(map(str, run.seeds)),

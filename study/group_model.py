@@ -12,12 +12,21 @@ import pandas as pd
 from mlflow import pyfunc
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
 from mlflow.models import Model, ModelSignature
-from mlflow.types.schema import Array, ColSpec, DataType, Schema, TensorSpec
-from safetensors.torch import load, save_file
+from mlflow.types.schema import (
+    AnyType,
+    ColSpec,
+    DataType,
+    ParamSchema,
+    ParamSpec,
+    Schema,
+    TensorSpec,
+)
+from safetensors.torch import save_file
 
 import trainables
 from study import served
 from study.export import best_of_each, confirmed
+from study.first_model import first_model
 from study.mirror import Mirror
 from study.projection import of_trial
 from study.record import Record, Result
@@ -112,25 +121,18 @@ def _log(mirror: Mirror, record: Record, choice: _Choice) -> LoggedModel:
 
 def _save(folder: Path, record: Record, choice: _Choice, about: Model) -> None:
     """Writes the model to ``folder/model``: code, configuration, weights of the first member."""
-    example = load((choice.files / "example.safetensors").read_bytes())
-    points, width = example["points"], example["embeddings"].shape[1]
-    content = {
-        "configuration": choice.result.trial.configuration,
-        "shape": points.shape[2:],
-        "unit_length": record.config.protocol.normalize,
-    }
-    (folder / "configuration.json").write_text(json.dumps(content, indent=2))
-    weights = load((choice.files / "weights.safetensors").read_bytes())
-    first = {name[2:]: tensor for name, tensor in weights.items() if name.startswith("0.")}
-    save_file(first, folder / "weights.safetensors")
+    found = first_model(record, choice.result)
+    (folder / "configuration.json").write_text(json.dumps(found.content, indent=2))
+    tensors = {"weights": found.weights, "reference": found.reference}
+    for name, content in tensors.items():
+        if content is not None:
+            save_file(content, folder / f"{name}.safetensors")
+    points, width = found.example["points"], found.example["embeddings"].shape[1]
     ragged = [group[: 2 - row].flatten(1).tolist() for row, group in enumerate(points[:2])]
     pyfunc.save_model(
         folder / "model",
         python_model=served.__file__,
-        artifacts={
-            "configuration": str(folder / "configuration.json"),
-            "weights": str(folder / "weights.safetensors"),
-        },
+        artifacts={path.stem: str(path) for path in folder.iterdir()},
         code_paths=[str(Path(trainables.__file__).parent)],
         signature=_signature(width),
         input_example=pd.DataFrame({"points": ragged}),
@@ -140,9 +142,17 @@ def _save(folder: Path, record: Record, choice: _Choice, about: Model) -> None:
 
 
 def _signature(width: int) -> ModelSignature:
-    points: Any = Array(Array(DataType.double))
+    """Points of any nesting, as no other type admits vectors and images; the model checks them."""
     output = TensorSpec(np.dtype(np.float32), (-1, width))
-    return ModelSignature(Schema([ColSpec(points, "points")]), Schema([output]))
+    params = [
+        ParamSpec("answer", DataType.string, "embeddings"),
+        ParamSpec("first", DataType.long, [], (-1,)),
+        ParamSpec("second", DataType.long, [], (-1,)),
+    ]
+    anything: Any = AnyType
+    return ModelSignature(
+        Schema([ColSpec(anything(), "points")]), Schema([output]), ParamSchema(params)
+    )
 
 
 def _requirements(configuration: dict[str, Any]) -> list[str]:

@@ -130,7 +130,7 @@ def pair_bounds(
     return PairBounds(
         first=first,
         second=second,
-        distance=_distance(embeddings, first, second),
+        distance=pair_distances(embeddings, first, second),
         t1=2 * torch.maximum(found.m_star, reach),
         t1_prime=found.m_star + reach,
         t4=found.m_star + nearest,
@@ -139,7 +139,7 @@ def pair_bounds(
     )
 
 
-def _distance(
+def pair_distances(
     embeddings: Float[Tensor, "groups width"],
     first: Int[Tensor, " pairs"],
     second: Int[Tensor, " pairs"],

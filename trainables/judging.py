@@ -7,6 +7,8 @@ from typing import final
 import torch
 from torch import Tensor
 
+from trainables.certificates import Reference, reference
+from trainables.contracts import HullAggregator
 from trainables.ensemble import Concatenated
 from trainables.evaluation import Evaluation, drawn, evaluate, quality_at
 from trainables.exhibit import Exhibit, exhibit
@@ -32,12 +34,15 @@ class Judgement:
         member_metrics: the same of each model.
         evaluations: of each model.
         exhibit: of a model on the test points; None where it is one of several.
+        reference: of a confirmation, points that the model was judged by and the largest margin
+            they had at any group size; None where the theorem does not cover the aggregator.
     """
 
     metrics: dict[str, float]
     member_metrics: list[dict[str, float]]
     evaluations: list[Evaluation]
     exhibit: Exhibit | None
+    reference: Reference | None
 
 
 @final
@@ -91,7 +96,10 @@ class Judge:
         if self._phase == "ensemble":
             metrics |= self._side_by_side(models, held_out)
         shown = self._shown(*parts[0], held_out[0]) if self._phase in EXHIBITED else None
-        return Judgement(metrics, member_metrics, evaluations, shown)
+        known = None
+        if self._phase == "confirmation" and isinstance(models[0].aggregator, HullAggregator):
+            known = self._reference(held_out[0], evaluations[0])
+        return Judgement(metrics, member_metrics, evaluations, shown, known)
 
     def _shown(self, model: GroupModel, split: Split, held_out: HeldOut) -> Exhibit:
         """What there is to see of a model, in the groups whose quality selects."""
@@ -100,6 +108,12 @@ class Judge:
         protocol = self._rules.protocol
         groups = drawn(labels, natural_groups, protocol, int(size) if size else None)
         return exhibit(embeddings, groups, model.aggregator, self._points, split.held_out)
+
+    def _reference(self, held_out: HeldOut, evaluation: Evaluation) -> Reference:
+        embeddings, labels, _ = held_out
+        sizes = self._rules.protocol.sizes
+        m_star = max(evaluation.bound[f"m_star.size{size}"] for size in sizes)
+        return reference(embeddings, labels, m_star)
 
     def _side_by_side(self, models: list[GroupModel], held_out: list[HeldOut]) -> dict[str, float]:
         """Quality of the models as one, all of which are judged by the same points."""

@@ -55,10 +55,18 @@ class GroupModel(nn.Module):
         self, points: Float[Tensor, "groups points *shape"], mask: Bool[Tensor, "groups points"]
     ) -> Float[Tensor, "groups width"]:
         """Group embeddings of padded groups; only real points reach the encoder."""
+        embeddings: Float[Tensor, "groups width"] = self.aggregator(
+            self.members(points, mask), mask
+        )
+        return embeddings
+
+    def members(
+        self, points: Float[Tensor, "groups points *shape"], mask: Bool[Tensor, "groups points"]
+    ) -> Float[Tensor, "groups points width"]:
+        """Embeddings of the points of padded groups; padded places repeat that of a real point."""
         real = self.embed(points[mask]).embedding
         places = (mask.flatten().cumsum(0) - 1).clamp_min(0).view(mask.shape)
-        embeddings: Float[Tensor, "groups width"] = self.aggregator(real[places], mask)
-        return embeddings
+        return real[places]
 
     def embed_all(
         self, points: Float[Tensor, "rows *shape"], chunk: int = 1024

@@ -34,7 +34,9 @@ class RecordedTrial:
     see :class:`trainables.exhibit.Exhibit`. Of what was trained it also holds
     ``weights.safetensors`` (named ``<member>.<parameter>``) and ``example.safetensors``: ``points
     [groups, points, *shape]`` held out from the first member and the ``embeddings [groups, width]``
-    its model gives them, which any copy must reproduce.
+    its model gives them, which any copy must reproduce. A confirmation whose aggregator the theorem
+    covers also holds ``reference.safetensors``, the fields of
+    :class:`trainables.certificates.Reference`.
 
     Args:
         task: the trial.
@@ -138,7 +140,8 @@ class RecordedTrial:
             for member, model in enumerate(run.models)
             for name, tensor in model.state_dict().items()
         }
-        return {**tables, "weights": weights, "example": example(run, self._study)}
+        products = {**tables, "weights": weights, "example": example(run, self._study)}
+        return products | ({"reference": run.reference._asdict()} if run.reference else {})
 
     def _fail(self, error: Exception) -> None:
         trace = "".join(traceback.format_exception(error))

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from trainables.attempt import Outcome, State
+from trainables.certificates import Reference
 from trainables.configuration import Configuration
 from trainables.ensemble import models_of
 from trainables.evaluation import Evaluation
@@ -48,6 +49,7 @@ class TrialRun:
         self.outcome: Outcome | None = None
         self.evaluations: list[Evaluation] = []
         self.exhibit: Exhibit | None = None
+        self.reference: Reference | None = None
         self.configuration = Configuration.from_nested(task.configuration)
         self._judge = Judge(study, rules, task.phase)
         self._report_every, self._started = rules.report_every, time.time()
@@ -137,6 +139,7 @@ class TrialRun:
         """Judges what there is; ``loss`` is that of a last epoch that is not validated yet."""
         found = self._judge.judge(self.models)
         self.evaluations, self.exhibit = found.evaluations, found.exhibit
+        self.reference = found.reference
         if loss is not None:
             self._validated(loss, found.metrics[self._judge.quality_name])
         last = self._history[-1]["metrics"] if self._history else {}

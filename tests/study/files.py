@@ -11,6 +11,8 @@ from study.errors import ConfigError
 from study.manifest import manifest
 from study.record import Record, Trial
 from trainables.attempt import Attempt, Outcome
+from trainables.configuration import Configuration
+from trainables.model import untrained
 
 SMALL = {
     "name": "small",
@@ -76,7 +78,11 @@ def finished(root, *changes, qualities):
         execution = {"threads": 1, "torch": "2"}
         record.plan(trial)
         attempt = Attempt.claim(record.trials_folder / trial.key)
-        attempt.save("weights", {"0.weight": torch.ones(2)})
+        model = untrained(Configuration.from_nested(configuration), (64,), False, seed=1).eval()
+        attempt.save("weights", {f"0.{name}": of for name, of in model.state_dict().items()})
+        points = torch.rand(2, 3, 64)
+        embeddings = model(points, torch.ones(2, 3, dtype=torch.bool)).detach()
+        attempt.save("example", {"points": points, "embeddings": embeddings})
         attempt.finish(
             Outcome("complete", "", metrics, [metrics] * 2, history, 1.0, 2.0, execution)
         )

@@ -1,7 +1,12 @@
 """What an export of a real study holds; how folders are replaced stands with the file's tests."""
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
+from zipfile import ZipFile
 
+import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
@@ -91,6 +96,67 @@ def test_a_card_tells_the_test_figure_first_and_how_far_it_can_be_trusted(confir
     )
     assert f"| `test/map_at_r.size3` | {tested:.6g} |" in card
     assert not any("train/loss" in line or "`val/map_at_r.size1`" in line for line in card)
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    """A finished study, and the export that the command writes."""
+    # In a process of its own: shape checks have no place in a trace.
+    root = tmp_path_factory.mktemp("programs")
+    record = finished_studies.copy(root)
+    command = [sys.executable, "-m", "study", "export", "tiny", "--root", str(root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return record, record.folder / "export"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_program_gives_the_embeddings_of_the_record_without_any_of_our_code(programs, name):
+    record, folder = programs
+    files = record.files(record.result(CONFIRMED[name]))
+    script = (
+        "import sys, numpy, torch\n"
+        "from safetensors.torch import load_file\n"
+        "run = torch.export.load(sys.argv[1]).module()\n"
+        "points = load_file(sys.argv[2])['points']\n"
+        "padded = torch.full((len(points), 6, *points.shape[2:]), torch.nan)\n"
+        "padded[:, 1 : 1 + points.shape[1]] = points\n"
+        "mask = ~padded.isnan().any(2)\n"
+        "print(run(padded, mask).tolist())\n"
+        "assert not {'study', 'trainables'} & set(sys.modules)\n"
+    )
+    paths = (folder / name / "model.pt2", files / "example.safetensors")
+    command = [sys.executable, "-W", "ignore", "-c", script, *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
+    expected = load_file(files / "example.safetensors")["embeddings"]
+    np.testing.assert_allclose(json.loads(done.stdout), expected, atol=1e-5)
+
+
+def test_a_program_holds_no_pickle(programs):
+    _, folder = programs
+    with ZipFile(folder / "best" / "model.pt2") as archive:
+        content = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
+    payloads = [
+        payload
+        for name in ("weights", "constants")
+        for payload in json.loads(content[f"data/{name}/model_{name}_config.json"])[
+            "config"
+        ].values()
+    ]
+    assert payloads
+    assert not any(payload["use_pickle"] for payload in payloads)
+    assert content["data/sample_inputs/model.pt"] == b""
+
+
+def test_a_card_tells_the_shapes_of_the_program_or_how_to_get_one(programs, confirmed):
+    for name in (*NAMES, "best"):
+        card = (programs[1] / name / "card.md").read_text()
+        assert "`(points [groups, points, 64], mask [groups, points]) -> [groups, 16]`" in card
+        assert (programs[1] / name / "model.pt2").exists()
+    card = (confirmed[1] / "best" / "card.md").read_text()
+    assert "- No `model.pt2`: `" in card
+    assert "study export tiny" in card
+    assert not (confirmed[1] / "best" / "model.pt2").exists()
 
 
 def test_a_card_says_when_nothing_was_confirmed(searched):

@@ -67,11 +67,19 @@ def test_a_group_is_embedded_the_same_among_larger_ones(record, name):
         np.testing.assert_allclose(alone[0], embedding, atol=1e-5)
 
 
-@pytest.mark.parametrize("group", [[], [[1.0, 2.0]]])
-def test_a_group_without_points_or_with_others_is_refused_by_row(record, group):
+@pytest.mark.parametrize(
+    ("group", "told"),
+    [
+        ([], "row 1: a group must be one or more points of 64 numbers, got none"),
+        ([[1.0, 2.0]], "row 1, point 0: must be 64 numbers, got 2"),
+    ],
+)
+def test_a_group_without_points_or_with_others_is_refused_by_row(record, group, told):
+    from mlflow.exceptions import MlflowException
+
     points, _ = example(record, NAMES[0])
     asked = pd.DataFrame({"points": [points[0].tolist(), group]})
-    with pytest.raises(ValueError, match="row 1: a group must be one or more points of 64"):
+    with pytest.raises(MlflowException, match=told):
         load(record, NAMES[0]).predict(asked)
 
 
@@ -89,13 +97,55 @@ def test_a_model_has_signature_example_and_exact_requirements(record):
     model = load(record, NAMES[0])
     (column,) = model.metadata.get_input_schema().inputs
     assert column.name == "points"
-    assert str(column.type) == "Array(Array(double))"
+    assert str(column.type) == "Any"
+    assert [parameter.name for parameter in model.metadata.get_params_schema().params] == [
+        *("answer", "first", "second")
+    ]
     assert model.metadata.get_output_schema().inputs[0].shape == (-1, 16)
     assert len(model.predict(model.input_example)) == 2
     folder = Path(models(database(record))[NAMES[0]].artifact_location.removeprefix("file://"))
     lines = (folder / "requirements.txt").read_text().split()
     assert "torch" in {line.split("==")[0] for line in lines}
     assert all("==" in line for line in lines)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pairs_of_the_tested_points_keep_the_bounds_of_their_own_margin(record, name):
+    points, embeddings = example(record, name)  # of different classes
+    same = np.concatenate([points[:, :2], points[:, 2:]])
+    pairs = load(record, name).predict(
+        pd.DataFrame({"points": same.tolist()}),
+        params={
+            "answer": "pairs",
+            "first": list(range(len(points))),
+            "second": list(range(len(points), 2 * len(points))),
+        },
+    )
+    assert list(pairs.columns) == ["first", "second", "distance", "bound", "certified_different"]
+    # The margin was measured on these very points, so it holds for them.
+    assert (pairs["distance"] <= pairs["bound"]).all()
+    assert not pairs["certified_different"].any()
+    of_all = load(record, name).predict(
+        pd.DataFrame({"points": points.tolist()}), params={"answer": "pairs"}
+    )
+    assert len(of_all) == len(points) * (len(points) - 1) // 2
+    apart = embeddings[of_all["first"]] - embeddings[of_all["second"]]
+    np.testing.assert_allclose(of_all["distance"], np.linalg.norm(apart, axis=1), atol=1e-5)
+
+
+def test_a_record_without_a_reference_gives_distances_and_no_certificate(tmp_path):
+    from study.sync import sync
+
+    record = finished_studies.copy(tmp_path)
+    files = record.files(record.result(f"{NAMES[0]}-0001-confirm-1"))
+    (files / "reference.safetensors").unlink()
+    sync(record, None)
+    points, _ = example(record, NAMES[0])
+    pairs = load(record, NAMES[0]).predict(
+        pd.DataFrame({"points": points.tolist()}), params={"answer": "pairs"}
+    )
+    assert (pairs["distance"] > 0).all()
+    assert pairs["bound"].tolist() == pairs["certified_different"].tolist() == [None] * len(pairs)
 
 
 def test_nothing_is_pickled(record):

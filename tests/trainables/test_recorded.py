@@ -137,6 +137,28 @@ def test_the_example_shows_groups_held_out_from_the_first_member(finished):
     assert same_point.any(1).all()
 
 
+@pytest.mark.parametrize("kind", ["attention", "batch normalisation"])
+def test_a_confirmation_keeps_a_reference_where_the_theorem_covers_its_aggregator(tmp_path, kind):
+    study = data_of(kind)
+    task = task_of("trial", KINDS[kind], phase="confirmation", seeds=(1,), epochs=1)
+    trial = RecordedTrial(task, study, RULES, tmp_path)
+    to_the_end(trial)
+    path = trial.attempt.folder / "reference.safetensors"
+    assert path.exists() is (kind == "attention")
+    if path.exists():
+        kept, metrics = load_file(path), trial.outcome.metrics
+        assert kept["m_star"].item() == max(metrics[f"bound/m_star.size{n}"] for n in (1, 2))
+        held_out = study.final.held_out
+        assert kept["labels"].tolist() == study.points.labels[held_out].tolist()
+        model = GroupModel(
+            Configuration.from_nested(task.configuration), study.points.shape, RULES.unit_length
+        )
+        weights = load_file(trial.attempt.folder / "weights.safetensors")
+        model.load_state_dict({name[2:]: value for name, value in weights.items()})
+        found = model.embed_all(study.points.take(held_out))
+        torch.testing.assert_close(kept["embeddings"], found)
+
+
 def test_the_bound_table_names_folds_and_classes(finished):
     kind, trial = finished
     study = data_of(kind)

@@ -96,7 +96,7 @@ def _aggregated(
     mask: Bool[Tensor, "groups points"],
 ) -> Float[Tensor, "groups features"]:
     group = mask.nonzero()[:, 0]
-    result: Tensor = aggregation(features[mask], group, dim_size=len(mask))
+    result: Tensor = aggregation(features[mask], group, dim_size=mask.shape[0])
     return result.to(features.dtype)
 
 

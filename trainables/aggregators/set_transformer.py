@@ -63,7 +63,7 @@ class SetTransformerAggregator(Aggregator):
         members = self.first(embeddings.masked_fill(~mask[:, :, None], 0))
         for block in self.blocks:
             members = block(members, members, mask)
-        seed = self.seed.expand(len(members), 1, -1)
+        seed = self.seed.expand(members.shape[0], 1, -1)
         pooled = self.pooling(seed, relu(self.layer(members)), mask)
         result: Tensor = self.last(pooled.squeeze(1))
         return result

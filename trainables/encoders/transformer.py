@@ -62,7 +62,7 @@ class TransformerEncoder(Encoder):
 
     def forward(self, points: Float[Tensor, "batch *shape"]) -> EncoderOutput:
         tokens = self.tokens(points)
-        first = self.first.expand(len(tokens), 1, -1)
+        first = self.first.expand(tokens.shape[0], 1, -1)
         gathered = self.blocks(torch.cat([first, tokens], dim=1))[:, 0]
         return EncoderOutput(self.last(self.normalisation(gathered)))
 
