@@ -38,7 +38,7 @@ def read_points(path):
 
 
 def form_groups(labels, size, seed=0):
-    """Rows of disjoint groups ``[groups, size]`` of one class each; leftover points are left out."""
+    """Rows of disjoint groups ``[groups, size]`` of one class each; others are left out."""
     random = np.random.default_rng(seed)
     groups = []
     for label in np.unique(labels):

@@ -25,7 +25,7 @@ class FirstModel(NamedTuple):
     """What makes a model anew.
 
     ``content`` has ``configuration`` (nested), ``shape`` of a point and ``unit_length``;
-    ``weights`` are by parameter; ``example`` holds ``points`` and ``embeddings``, which the model must
+    ``weights`` are by parameter; ``example`` holds ``points`` and ``embeddings``, which it must
     reproduce, and ``reference`` the tensors of a :class:`trainables.certificates.Reference`, if
     there is one.
     """

@@ -20,6 +20,9 @@ print(sorted(found["combination"]), len(trials), pairs["size"].unique().tolist()
 
 
 @pytest.mark.ray
+@pytest.mark.skipif(
+    os.environ.get("STUDY_COMBINATIONS") != "all", reason="one of the tests of `make test-all`"
+)
 def test_its_cells_run_a_study_and_read_its_tables(tmp_path):
     program = "\n".join(["".join(cell["source"]) for cell in CELLS] + [LOOK])
     # Not under pytest's folder: Ray's socket names would become longer than the kernel allows.
