@@ -148,6 +148,7 @@ def test_a_study_on_an_object_store_is_launched_and_ends_whole(tmp_path, root, s
     assert {path.name for path in best.iterdir()} == {
         "configuration.yaml",
         "card.md",
+        "model.pt2",
         "weights.safetensors",
     }
     assert json.loads((folder / "study.json").read_text())["identity"] == Record(folder).identity
