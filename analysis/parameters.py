@@ -1,15 +1,41 @@
 """Values of searched parameters beside the quality they led to."""
 
 import json
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from analysis.leaderboard import complete_trials
+from analysis.leaderboard import best_trials, complete_trials
+from analysis.metric_names import in_words
 from analysis.tables import StudyTables
 
 WIDE = 20.0
 """Largest over smallest value, from which on an axis is logarithmic."""
+
+
+class OfLeader(NamedTuple):
+    """Complete trials of the best combination, empty without one; ``quality`` is in words.
+
+    ``trials`` has ``quality``, and a column for each parameter; the best trial comes last.
+    """
+
+    quality: str
+    combination: str
+    trials: pd.DataFrame
+
+
+def of_leader(tables: StudyTables, most: int) -> OfLeader:
+    """Quality and parameters of the best combination's trials.
+
+    Args:
+        tables: of the study.
+        most: parameters at most, the most important ones.
+    """
+    best = best_trials(tables)
+    leader = str(best["combination"].iloc[0]) if len(best) else ""
+    trials = searched(tables, leader)
+    return OfLeader(in_words(tables.quality_name), leader, trials[trials.columns[: most + 1]])
 
 
 def searched(tables: StudyTables, combination: str) -> pd.DataFrame:

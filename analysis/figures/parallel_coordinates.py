@@ -1,7 +1,5 @@
 """Whole configurations of the best combination, each as one line."""
 
-from typing import NamedTuple
-
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
@@ -11,9 +9,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from analysis import drawing
-from analysis.leaderboard import best_trials
-from analysis.metric_names import in_words
-from analysis.parameters import places, searched
+from analysis.parameters import OfLeader, of_leader, places
 from analysis.tables import StudyTables
 
 MOST = 9
@@ -27,32 +23,19 @@ CAPTION = (
 )
 
 
-class ParallelCoordinates(NamedTuple):
-    """``trials`` has ``quality``, and a column for each parameter; the best trial comes last."""
-
-    quality: str
-    combination: str
-    trials: pd.DataFrame
-
-
-def data(tables: StudyTables) -> ParallelCoordinates:
+def data(tables: StudyTables) -> OfLeader:
     """Parameters and quality of the leading combination."""
-    best = best_trials(tables)
-    leader = str(best["combination"].iloc[0]) if len(best) else ""
-    trials = searched(tables, leader)
-    return ParallelCoordinates(
-        in_words(tables.quality_name), leader, trials[trials.columns[: MOST + 1]]
-    )
+    return of_leader(tables, MOST)
 
 
-def title(data: ParallelCoordinates) -> str:
+def title(data: OfLeader) -> str:
     """Says what is drawn."""
     if data.trials.shape[1] < 2:
         return "Configurations as lines"
     return f"{len(data.trials)} configurations of {data.combination}, coloured by quality"
 
 
-def draw(data: ParallelCoordinates) -> Figure:
+def draw(data: OfLeader) -> Figure:
     """One axis per parameter and one for quality, and a line per trial."""
     if data.trials.shape[1] < 2:
         return drawing.missing(title(data), "no complete trials differ in a parameter yet")

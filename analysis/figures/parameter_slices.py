@@ -1,7 +1,6 @@
 """How quality went with each searched parameter of the best combination."""
 
 from math import ceil
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,9 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis import drawing
-from analysis.leaderboard import best_trials
-from analysis.metric_names import in_words
-from analysis.parameters import is_numeric, is_wide, searched
+from analysis.parameters import OfLeader, is_numeric, is_wide, of_leader
 from analysis.tables import StudyTables
 
 COLUMNS, MOST = 3, 12
@@ -23,22 +20,12 @@ CAPTION = (
 )
 
 
-class ParameterSlices(NamedTuple):
-    """``trials`` has ``quality``, and a column for each parameter; the best trial comes last."""
-
-    quality: str
-    combination: str
-    trials: pd.DataFrame
-
-
-def data(tables: StudyTables) -> ParameterSlices:
+def data(tables: StudyTables) -> OfLeader:
     """Parameters and quality of the leading combination."""
-    best = best_trials(tables)
-    leader = str(best["combination"].iloc[0]) if len(best) else ""
-    return ParameterSlices(in_words(tables.quality_name), leader, searched(tables, leader))
+    return of_leader(tables, MOST)
 
 
-def title(data: ParameterSlices) -> str:
+def title(data: OfLeader) -> str:
     """Says for how many parameters the best trial lies at an end of what was tried."""
     names = _names(data)
     if not names:
@@ -48,7 +35,7 @@ def title(data: ParameterSlices) -> str:
     return f"{', '.join(ends)}: {told}" if ends else f"Nowhere {told}"
 
 
-def draw(data: ParameterSlices) -> Figure:
+def draw(data: OfLeader) -> Figure:
     """A panel of dots for each parameter."""
     names = _names(data)
     if not names:
@@ -65,8 +52,8 @@ def draw(data: ParameterSlices) -> Figure:
     return figure
 
 
-def _names(data: ParameterSlices) -> list[str]:
-    return [str(name) for name in data.trials.columns[1 : MOST + 1]]
+def _names(data: OfLeader) -> list[str]:
+    return [str(name) for name in data.trials.columns[1:]]
 
 
 def _is_at_an_end(values: pd.Series) -> bool:
