@@ -28,13 +28,11 @@ def read_points(path):
     labels = np.array(table["label"].to_pylist())
     if "features" in table.column_names:
         return np.array(table["features"].to_pylist(), np.float32), labels
-    size = {
-        name: int(table.schema.metadata[name.encode()]) for name in ("height", "width", "channels")
-    }
+    metadata = {b"channels": b"1", **table.schema.metadata}
+    shape = [int(metadata[name]) for name in (b"channels", b"height", b"width")]
     pixels = np.stack([np.frombuffer(image, np.uint8) for image in table["image"].to_pylist()])
-    images = pixels.reshape(len(pixels), size["height"], size["width"], size["channels"])
-    # Models see channels first, and pixels from 0 to 1.
-    return images.transpose(0, 3, 1, 2).astype(np.float32) / 255, labels
+    # Models see pixels from 0 to 1.
+    return pixels.reshape(-1, *shape).astype(np.float32) / 255, labels
 
 
 def form_groups(labels, size, seed=0):
