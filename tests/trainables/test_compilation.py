@@ -20,17 +20,14 @@ mask = torch.tensor([[True, True, False], [True, False, True], [True] * 3, [Fals
 
 
 def chosen(slot):
-    # By default enough of them that every option has every value once.
-    found = variants(slot)
+    # By default the first of each component.
+    found = [one for one in variants(slot) if one[1].get("level", "groups") == "groups"]
     if os.environ.get("STUDY_COMBINATIONS") == "all":
         return found
-    seen, needed = set(), []
+    needed = {}
     for name, options in found:
-        values = {(name, option, str(value)) for option, value in options.items()} or {name}
-        if values - seen:
-            needed.append((name, options))
-        seen |= values
-    return needed
+        needed.setdefault(name, (name, options))
+    return needed.values()
 
 
 def leaf(*shape):
@@ -53,14 +50,13 @@ for variant in chosen("aggregator"):
     aggregator = catalogue.load("aggregator", variant[0])(WIDTH, **variant[1])
     check(aggregator, [embeddings, mask], [embeddings], name_of(variant))
 for variant in chosen("loss"):
-    if variant[1]["level"] == "groups":
-        embeddings, second = leaf(8, WIDTH), leaf(8, WIDTH)
-        groups = LabelledEmbeddings(embeddings, torch.arange(8) // 2, second)
-        places = torch.zeros_like(mask, dtype=torch.int64)
-        step = EncodedStep(groups, groups, places, mask, torch.randn(8, 3))
-        leaves = [embeddings, second] if variant[1].get("positives") == "views" else [embeddings]
-        loss = built("loss", *variant, width=WIDTH, classes=4, latent=3)
-        check(loss, [step], leaves, name_of(variant))
+    embeddings, second = leaf(8, WIDTH), leaf(8, WIDTH)
+    groups = LabelledEmbeddings(embeddings, torch.arange(8) // 2, second)
+    places = torch.zeros_like(mask, dtype=torch.int64)
+    step = EncodedStep(groups, groups, places, mask, torch.randn(8, 3))
+    leaves = [embeddings, second] if variant[1].get("positives") == "views" else [embeddings]
+    loss = built("loss", *variant, width=WIDTH, classes=4, latent=3)
+    check(loss, [step], leaves, name_of(variant))
 """
 
 
