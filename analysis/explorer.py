@@ -13,7 +13,7 @@ from plotly.offline import get_plotlyjs
 from analysis import drawing
 from analysis.leaderboard import best_trials, complete_trials
 from analysis.metric_names import in_words
-from analysis.parameters import is_numeric, is_wide
+from analysis.parameters import is_numeric, is_wide, of_trials
 from analysis.tables import StudyTables
 
 DRAW = """
@@ -79,16 +79,14 @@ def _trials(tables: StudyTables) -> pd.DataFrame:
     """Complete trials of the search with their parameters as columns, and their words."""
     trials = complete_trials(tables)
     named = tables.parameters[tables.parameters["key"].isin(trials["key"])]
-    wide = named.pivot(index="key", columns="name", values="value")
-    wide = wide.map(lambda text: json.loads(text) if isinstance(text, str) else None)
     lines = named["name"] + ": " + named["value"]
     words = {
         key: "<br>".join(map(escape, of_trial)) for key, of_trial in lines.groupby(named["key"])
     }
     shown = trials[["key", "combination", "number", "quality", "relative_gap"]]
     told = [words.get(key, "") for key in trials["key"]]
-    of_trials = wide.reindex(trials["key"]).reset_index(drop=True)
-    return pd.concat([shown.assign(words=told).reset_index(drop=True), of_trials], axis=1)
+    values = of_trials(tables, trials["key"])
+    return pd.concat([shown.assign(words=told).reset_index(drop=True), values], axis=1)
 
 
 def _axes(trials: pd.DataFrame) -> list[str]:

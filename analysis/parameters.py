@@ -51,14 +51,28 @@ def searched(tables: StudyTables, combination: str) -> pd.DataFrame:
     """
     trials = complete_trials(tables)
     trials = trials[trials["combination"] == combination].sort_values("quality", kind="stable")
-    named = tables.parameters[tables.parameters["key"].isin(trials["key"])]
-    wide = named.pivot(index="key", columns="name", values="value").reindex(trials["key"])
-    differing = [name for name in wide.columns if wide[name].nunique(dropna=False) > 1]
+    texts = _texts(tables, trials["key"])
+    differing = [name for name in texts.columns if texts[name].nunique(dropna=False) > 1]
     known = tables.importances[tables.importances["combination"] == combination]
     importance = known.set_index("name")["importance"]
     order = sorted(differing, key=lambda name: (-importance.get(name, 0.0), name))
-    values = wide[order].map(lambda text: json.loads(text) if isinstance(text, str) else None)
+    values = _read(texts[order])
     values.insert(0, "quality", trials["quality"].to_numpy())
+    return values
+
+
+def of_trials(tables: StudyTables, keys: pd.Series) -> pd.DataFrame:
+    """All parameters of trials: a row for each key, in that order, and a column for each name."""
+    return _read(_texts(tables, keys))
+
+
+def _texts(tables: StudyTables, keys: pd.Series) -> pd.DataFrame:
+    named = tables.parameters[tables.parameters["key"].isin(keys)]
+    return named.pivot(index="key", columns="name", values="value").reindex(keys)
+
+
+def _read(texts: pd.DataFrame) -> pd.DataFrame:
+    values = texts.map(lambda text: json.loads(text) if isinstance(text, str) else None)
     return values.reset_index(drop=True)
 
 
