@@ -15,7 +15,7 @@ study: $(READY)  ## Install, then run the digits study: search, confirmation, re
 test: $(READY)  ## Install, then run everything that continuous integration runs.
 	$(MAKE) --no-print-directory --jobs 2 check suite
 
-test-all: $(READY)  ## The same with every legal combination of components, not a covering choice, and the notebook.
+test-all: $(READY)  ## The same with every combination of components, the tutorial, the notebook and what else takes long.
 	STUDY_COMBINATIONS=all $(MAKE) --no-print-directory test
 
 check: $(READY)  ## Formatting, lint, types and the import rules.

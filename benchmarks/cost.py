@@ -18,7 +18,7 @@ import click
 import psutil
 
 from study.check import prepare
-from study.cost import GIB, Range, cost
+from study.cost import GIB, MIB, Range, cost
 
 SOME_FAILED = 1
 """Exit code of a study in which trials failed, and which ended all the same."""
@@ -42,7 +42,7 @@ def command(studies: tuple[str, ...], root: Path | None) -> None:
             disk = sum(path.stat().st_blocks * 512 for path in folder.rglob("*"))
         click.echo(_row(Path(file).stem, "minutes", expected.seconds, seconds, 60))
         click.echo(_row("", "GiB", expected.memory, memory, GIB))
-        click.echo(_row("", "GiB disk", expected.disk, disk, GIB))
+        click.echo(_row("", "MiB disk", expected.disk, disk, MIB))
 
 
 def _launched(file: str, data: str, root: Path) -> tuple[float, float]:

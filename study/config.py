@@ -63,6 +63,11 @@ class BudgetSection(_Section):
     pack: int = Field(
         default=4, ge=1, le=256, description="trials that share one process at a time"
     )
+    stacked: Literal["auto", "never"] = Field(
+        default="auto",
+        description="whether members of a pack that share shapes are stepped as one where a short "
+        "try shows that to be faster, which changes figures by rounding",
+    )
     concurrent_packs: int | None = Field(
         default=None,
         ge=1,

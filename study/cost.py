@@ -8,7 +8,7 @@ from multiprocessing import get_context
 from time import perf_counter
 from typing import Any, NamedTuple, cast, final
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import FixedTrial, Trial
 
 from study.check import Study
@@ -25,7 +25,7 @@ TIME, MEMORY, DISK = (1.0, 1.9), (0.75, 1.5), (0.7, 1.4)
 """Least and most in units of what was measured alone: beside each other, trials are slower."""
 UNPRUNED = 0.75
 """Share of the work of a search that is left where trials may be pruned."""
-BESIDE = 1.8 * GIB
+BESIDE = 1.4 * GIB
 """Bytes of the driver, of Ray and of what writes to MLflow."""
 RECORDED, REPORTED = 0.2 * MIB, 10 * MIB
 """Bytes in the record and in MLflow: of a trial besides weights and pairs of groups; of a study."""
@@ -90,7 +90,8 @@ def cost(study: Study, packs: int | None = None) -> Cost:
 def _probed(study: Study, combination: Combination) -> tuple[float, Branch]:
     """Seconds that a process took to start, and what it found."""
     configuration, began = typical(combination), perf_counter()
-    task = (configuration.nested(), study.data, study.rules, study.config.budget.cpus_per_pack)
+    threads, stacked = study.config.budget.cpus_per_pack, _stacked(study, combination)
+    task = (configuration.nested(), study.data, study.rules, threads, stacked)
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
         try:
             process.submit(peak_memory).result()
@@ -100,6 +101,15 @@ def _probed(study: Study, combination: Combination) -> tuple[float, Branch]:
             problem = f"cannot be trained: {type(error).__name__}: {error}"
             raise ConfigError(combination.label, [problem]) from error
     return start, Branch(combination.label, configuration.training.epochs, found)
+
+
+def _stacked(study: Study, combination: Combination) -> int:
+    """Members that are stepped as one: those of a trial, and of a pack that differs in floats."""
+    if study.config.budget.stacked == "never":
+        return 1
+    spaces = combination.distributions().values()
+    is_alike = all(isinstance(space, FloatDistribution) for space in spaces)
+    return len(study.data.folds) * (study.config.budget.pack if is_alike else 1)
 
 
 def estimated(study: Study, branches: list[Branch], packs: int, start: float) -> Cost:
@@ -149,19 +159,22 @@ def _middle(space: BaseDistribution) -> Any:
 
 def _search_seconds(study: Study, branch: Branch) -> float:
     """Of one member of a whole trial of the search."""
+    return branch.epochs * branch.probe.stacked_epoch + _judged_seconds(study, branch)
+
+
+def _judged_seconds(study: Study, branch: Branch) -> float:
+    """Of one member, without its training."""
     found, report_every = branch.probe, study.config.algorithm.report_every
     validations = -(branch.epochs // -report_every) - 1
-    judging = validations * found.validation + found.judgement
-    return found.build + branch.epochs * found.epoch + judging
+    return found.build + validations * found.validation + found.judgement
 
 
 def _tested_seconds(study: Study, branch: Branch) -> float:
     """Of all that is read on the test points; these and what is trained on are not of a fold."""
     wanted, fold, final = study.config.protocol.confirmation, study.data.folds[0], study.data.final
-    training = branch.epochs * branch.probe.epoch
     judging = len(final.held_out) / len(fold.held_out)
-    confirmed = len(final.train) / len(fold.train) * training
-    confirmed += judging * (_search_seconds(study, branch) - training)
+    confirmed = len(final.train) / len(fold.train) * branch.epochs * branch.probe.epoch
+    confirmed += judging * _judged_seconds(study, branch)
     judged = judging * branch.probe.judgement
     ensembles = wanted.top * len(study.data.folds) * judged
     return wanted.seeds * (wanted.top * confirmed + min(1, wanted.top) * judged) + ensembles

@@ -25,12 +25,14 @@ class Repetition:
         metrics: what was found now.
         recorded: what the study had found.
         versions: packages whose version is another now, in words.
+        pack: members that were stepped as one then; now each is by itself.
     """
 
     key: str
     metrics: dict[str, float]
     recorded: dict[str, float]
     versions: tuple[str, ...] = ()
+    pack: int = 1
 
     @property
     def differing(self) -> list[str]:
@@ -48,7 +50,10 @@ class Repetition:
         ]
         equal = len(lines) - len(self.differing)
         end = f"{self.key}: {equal} of {len(lines)} metrics equal the recorded ones exactly"
-        return "\n".join([*lines, end, *(self.versions if self.differing else ())])
+        others = list(self.versions)
+        if self.pack > 1:
+            others += [f"then {self.pack} members were stepped as one, which rounds otherwise; now none are"]
+        return "\n".join([*lines, end, *(others if self.differing else ())])
 
 
 def train(path: Path, phase: Phase, source: str | None = None) -> Iterator[Repetition]:
@@ -86,7 +91,8 @@ def _repetition(
         for name, now in versions().items()
         if now != content.versions.get(name)
     ]
-    return Repetition(recorded.key, metrics, recorded.metrics, tuple(others))
+    pack = recorded.execution.get("pack", 1)
+    return Repetition(recorded.key, metrics, recorded.metrics, tuple(others), pack)
 
 
 def _same_data(path: Path, content: ExportedConfiguration, source: str | None) -> StudyData:

@@ -111,6 +111,7 @@ class Engine:
             study=self._study.data,
             rules=self._study.rules,
             threads=budget.cpus_per_pack,
+            is_stacked=budget.stacked == "auto",
             limits=_limits(budget, self._concurrent),
         )
 

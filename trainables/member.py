@@ -1,21 +1,25 @@
 """The training of one member: one configuration on one fold from one seed."""
 
+import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from time import perf_counter
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy import int64
 from numpy.typing import NDArray
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
+from torch.utils._pytree import tree_map_only
 
 from trainables.configuration import Configuration
-from trainables.contracts import EncodedStep, LabelledEmbeddings, Loss, Views
+from trainables.contracts import EncodedStep, Loss, Views
 from trainables.data import PointSet
+from trainables.learner import Learner, Seen, seen
 from trainables.model import GroupModel, build
 from trainables.sampling import GroupSampler, StepPlan
 from trainables.teacher import Teacher
@@ -23,6 +27,12 @@ from trainables.teacher import Teacher
 
 class TrainingError(RuntimeError):
     """Training that cannot go on: the loss is not finite, or the embeddings have collapsed."""
+
+
+def check_finite(loss: float, epoch: int) -> None:
+    """Raises a :class:`TrainingError` if the loss of an epoch is not finite."""
+    if not math.isfinite(loss):
+        raise TrainingError(f"the loss became {loss} in epoch {epoch}")
 
 
 @final
@@ -58,7 +68,7 @@ class Member:
         classes, labels = np.unique(points.labels[rows], return_inverse=True)
         with self._own_randomness():
             self.model = GroupModel(configuration, points.shape, unit_length)
-            self._loss: Loss = build(
+            loss: Loss = build(
                 "loss",
                 configuration.loss,
                 width=self.model.aggregator.width,
@@ -70,11 +80,12 @@ class Member:
                 if configuration.views
                 else None
             )
-        needs_teacher = "teacher" in self._loss.needs(dict(configuration.loss.options))
+        needs_teacher = "teacher" in loss.needs(dict(configuration.loss.options))
         self._teacher = Teacher(self.model) if needs_teacher else None
-        self._learning = nn.ModuleDict({"model": self.model, "loss": self._loss})
-        self._optimizer = torch.optim.AdamW(
-            self._learning.parameters(),
+        is_disjoint = self._views is not None and training.group_views == "disjoint"
+        self.learner = Learner(self.model, loss, training.classes_per_batch if is_disjoint else 0)
+        self.optimizer = torch.optim.AdamW(
+            self.learner.parameters(),
             lr=training.learning_rate,
             weight_decay=training.weight_decay,
             fused=True,
@@ -85,100 +96,126 @@ class Member:
             **training.batch,
         )
 
+    @cached_property
+    def shape(self) -> str | None:
+        """What members must have in common to be stepped together; None for one that cannot be.
+
+        Values of options that are tensors may differ, and those of the optimiser.
+        """
+        model, training = self.model, self._configuration.training
+        parts: list[Any] = [model.encoder, model.aggregator, self.learner.loss]
+        if self._teacher or not all(part.tensor_program for part in parts):
+            return None
+        components = self._configuration.nested()
+        del components["training"]
+        tensors = self.learner.state_dict()
+        own = {name.rpartition(".")[2] for name in tensors}
+        for of_slot in components.values():
+            for options in of_slot.values():
+                # A value of 0 may switch a part off.
+                options |= {name: bool(options[name]) for name in own & options.keys()}
+        shapes = [(str(tensor.dtype), *tensor.shape) for tensor in tensors.values()]
+        step = [training.batch, training.group_views, self._sampler.steps_per_epoch]
+        return json.dumps([components, shapes, step])
+
     def train_epoch(self) -> float:
         """Trains one epoch and returns its mean loss.
 
         Raises:
             TrainingError: if the loss is not finite.
         """
-        self._learning.train()
+        plans = self.begin_epoch()
+        with self._own_randomness():
+            losses = [self._step(plan) for plan in plans]
+        mean = self.end_epoch(losses)
+        check_finite(mean, self.epochs)
+        return mean
+
+    def begin_epoch(self) -> list[StepPlan]:
+        """The steps of the next epoch."""
+        self.learner.train()
         if self._teacher:
             self._teacher.model.train()
+        return self._sampler.epoch(self._generator)
+
+    def end_epoch(self, losses: list[Tensor]) -> float:
+        """Ends an epoch whose steps had these losses, and returns their mean, finite or not."""
         with self._own_randomness():
-            losses = [self._step(plan) for plan in self._sampler.epoch(self._generator)]
-            starts_teacher_again = self._loss.epoch_end()
+            starts_teacher_again = self.learner.loss.epoch_end()
         if self._teacher and starts_teacher_again:
             self._teacher.copy(self.model)
         self.epochs += 1
-        mean = float(torch.stack(losses).mean())
-        if not math.isfinite(mean):
-            raise TrainingError(f"the loss became {mean} in epoch {self.epochs}")
-        return mean
+        return float(torch.stack(losses).mean())
 
     def try_steps(self, most: int) -> tuple[list[float], int]:
         """Seconds of the first steps of an epoch, and how many steps it has.
 
         For a probe: what has learned here is not to be trained on.
         """
-        seconds = []
-        self._learning.train()
+        seconds, plans = [], self.begin_epoch()
         with self._own_randomness():
-            plans = self._sampler.epoch(self._generator)
             for plan in plans[:most]:
                 began = perf_counter()
                 self._step(plan)
                 seconds.append(perf_counter() - began)
         return seconds, len(plans)
 
+    def views(self, plan: StepPlan) -> list[Float[Tensor, "batch *shape"]]:
+        """The points of a step, or two random views of them where the loss needs such."""
+        points = self._points.take(self._rows[plan.rows.numpy()])
+        if self._views is None:
+            return [points]
+        return [self._views(points, self._generator) for _ in range(2)]
+
+    def uniform(self, shape: torch.Size, dtype: torch.dtype) -> Tensor:
+        """Random numbers in [0, 1), the next that dropout would draw."""
+        with self._own_randomness():
+            return torch.rand(shape, dtype=dtype)
+
     def encode(self, plan: StepPlan) -> EncodedStep:
         """What the loss sees of one step; a teacher, if there is one, encodes the second views."""
-        points = self._points.take(self._rows[plan.rows.numpy()])
-        views = [points]
-        if self._views is not None:
-            views = [self._views(points, self._generator) for _ in range(2)]
-        seen = _seen(self.model, views if self._teacher is None else views[:1], plan)
-        if self._teacher is not None:
-            with torch.no_grad():
-                taught = _seen(self._teacher.model, views[1:], plan)
-            seen = _Seen(seen.points + taught.points, seen.groups + taught.groups, seen.logits)
-        groups, group_labels = seen.groups, plan.group_labels
-        if self._views is not None and self._configuration.training.group_views == "disjoint":
-            groups, group_labels = self._halves(groups, group_labels)
-        return EncodedStep(
-            points=LabelledEmbeddings(seen.points[0], plan.labels, *seen.points[1:]),
-            groups=LabelledEmbeddings(groups[0], group_labels, *groups[1:]),
-            members=plan.members,
-            mask=plan.mask,
-            group_logits=seen.logits,
-        )
-
-    def _halves(
-        self, views: list[Tensor], labels: Int[Tensor, " groups"]
-    ) -> tuple[list[Tensor], Int[Tensor, " half"]]:
-        """Two views made of disjoint groups: each class's first half of groups, and its second."""
-        shape = (self._configuration.training.classes_per_batch, 2, -1)
-        halves = [view.unflatten(0, shape)[:, i].flatten(0, 1) for i, view in enumerate(views)]
-        return halves, labels.view(shape)[:, 0].flatten()
+        return self.learner.encode(*self._material(plan))
 
     def state(self) -> dict[str, Any]:
-        """Everything a restart needs: weights, optimiser, random states, epochs done."""
-        return {
-            "learning": self._learning.state_dict(),
+        """A copy of all that a restart needs: weights, optimiser, random states, epochs done."""
+        state = {
+            "learning": self.learner.state_dict(),
             "teacher": self._teacher.model.state_dict() if self._teacher else None,
-            "optimizer": self._optimizer.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "generator": self._generator.get_state(),
             "global_state": self._global_state,
             "epochs": self.epochs,
         }
+        # The tensors may be parts of larger ones, and are about to change.
+        copied: dict[str, Any] = tree_map_only(Tensor, Tensor.clone, state)
+        return copied
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continues where :meth:`state` was taken."""
-        self._learning.load_state_dict(state["learning"])
+        self.learner.load_state_dict(state["learning"])
         if self._teacher:
             self._teacher.model.load_state_dict(state["teacher"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(state["optimizer"])
         self._generator.set_state(state["generator"])
         self._global_state = state["global_state"]
         self.epochs = state["epochs"]
 
     def _step(self, plan: StepPlan) -> Float[Tensor, ""]:
         if self._teacher:
-            self._teacher.follow(self.model, self._loss.teacher_momentum)
-        loss: Tensor = self._loss(self.encode(plan))
-        self._optimizer.zero_grad()
+            self._teacher.follow(self.model, self.learner.loss.teacher_momentum)
+        loss: Tensor = self.learner(*self._material(plan))
+        self.optimizer.zero_grad()
         loss.backward()
-        self._optimizer.step()
+        self.optimizer.step()
         return loss.detach()
+
+    def _material(self, plan: StepPlan) -> tuple[list[Tensor], StepPlan, Seen | None]:
+        """What the learner takes: views, plan, and what a teacher has made of the second view."""
+        views = self.views(plan)
+        if self._teacher is None:
+            return views, plan, None
+        with torch.no_grad():
+            return views[:1], plan, seen(self._teacher.model, views[1:], plan)
 
     @contextmanager
     def _own_randomness(self) -> Iterator[None]:
@@ -190,20 +227,3 @@ class Member:
         finally:
             self._global_state = torch.get_rng_state()
             torch.set_rng_state(foreign)
-
-
-class _Seen(NamedTuple):
-    """Embeddings of the points and of the groups of each view, and the first view's logits."""
-
-    points: list[Tensor]
-    groups: list[Tensor]
-    logits: Tensor | None
-
-
-def _seen(model: GroupModel, views: list[Tensor], plan: StepPlan) -> _Seen:
-    """What a model makes of the views of a step, encoded together."""
-    output = model.embed(torch.cat(views) if len(views) > 1 else views[0])
-    points = list(output.embedding.split(len(plan.rows)))
-    groups = [model.aggregator(view[plan.members], plan.mask) for view in points]
-    logits = output.group_logits
-    return _Seen(points, groups, None if logits is None else logits[: len(plan.rows)])

@@ -3,6 +3,7 @@
 import resource
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 from statistics import median
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
@@ -14,6 +15,7 @@ import torch
 from trainables.configuration import Configuration
 from trainables.judging import Judge
 from trainables.member import Member
+from trainables.pack import Pack
 from trainables.tasks import Rules, StudyData
 
 STEPS = 6
@@ -28,6 +30,7 @@ class Probe(NamedTuple):
     Args:
         build: seconds until it can train.
         step: seconds of a step of training.
+        stacked_step: its share of one that several take as one; no more than alone.
         steps: steps of an epoch.
         validation: seconds of a validation.
         judgement: seconds of the evaluation at the end.
@@ -39,6 +42,7 @@ class Probe(NamedTuple):
 
     build: float
     step: float
+    stacked_step: float
     steps: int
     validation: float
     judgement: float
@@ -49,18 +53,26 @@ class Probe(NamedTuple):
 
     @property
     def epoch(self) -> float:
-        """Seconds of an epoch, without its validation."""
+        """Seconds of an epoch alone, without its validation."""
         return self.step * self.steps
 
+    @property
+    def stacked_epoch(self) -> float:
+        """Seconds of an epoch in a pack, without its validation."""
+        return self.stacked_step * self.steps
 
-def probe(configuration: dict[str, Any], study: StudyData, rules: Rules, threads: int) -> Probe:
-    """Builds a member, takes a few steps and evaluates it; in a process of its own, for its memory.
+
+def probe(
+    configuration: dict[str, Any], study: StudyData, rules: Rules, threads: int, stacked: int
+) -> Probe:
+    """Builds members, takes a few steps and evaluates one; in a process of its own, for its memory.
 
     Args:
         configuration: as ``Configuration.nested``.
         study: its data.
         rules: how trials are judged.
         threads: of a pack.
+        stacked: members that may be stepped as one.
 
     Raises:
         TrainingError: if the loss is not finite or the embeddings have collapsed.
@@ -74,20 +86,37 @@ def probe(configuration: dict[str, Any], study: StudyData, rules: Rules, threads
     validation, _ = _timed(lambda: judge.quality([member.model]))
     judgement, judged = _timed(lambda: judge.judge([member.model]))
     memory = peak_memory()
-    other = Member(parsed, study.points, fold.train, 1, rules.unit_length)
-    other.try_steps(1)
+    others = [
+        Member(parsed, study.points, fold.train, seed, rules.unit_length)
+        for seed in range(1, max(2, stacked))
+    ]
+    others[0].try_steps(1)
+    own_memory = peak_memory() - memory
+    # The first step also pays for what is only done once.
+    step = median(seconds[1:] or seconds)
     return Probe(
         build=build,
-        # The first step also pays for what is only done once.
-        step=median(seconds[1:] or seconds),
+        step=step,
+        stacked_step=min(step, _stacked_step([member, *others]) if stacked > 1 else step),
         steps=steps,
         validation=validation,
         judgement=judgement,
         memory=memory,
-        own_memory=peak_memory() - memory,
+        own_memory=own_memory,
         weights=sum(t.numel() * t.element_size() for t in member.model.state_dict().values()),
         pairs=_written(judged.evaluations[0].pairs),
     )
+
+
+def _stacked_step(members: list[Member]) -> float:
+    """Seconds of a step of members as one, for each of them; infinite if that cannot be."""
+    if members[0].shape is None:
+        return inf
+    try:
+        seconds = Pack(members).try_steps(STEPS)
+    except Exception:  # vmap knows no rule for a component
+        return inf
+    return median(seconds[1:] or seconds) / len(members)
 
 
 def _written(table: pa.Table) -> int:

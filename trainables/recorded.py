@@ -15,7 +15,7 @@ from trainables.limits import Limits, ending_after, is_out_of_memory
 from trainables.member import TrainingError
 from trainables.places import Place
 from trainables.tasks import Rules, StudyData, TrialTask
-from trainables.training import TrialRun
+from trainables.training import Trained, TrialRun
 
 CHECKPOINT_SECONDS = 30.0
 EXAMPLE_GROUPS = 8
@@ -67,7 +67,7 @@ class RecordedTrial:
     def _begin(self, task: TrialTask, rules: Rules, folder: Place) -> None:
         try:
             weights = load((folder / task.weights).read_bytes()) if task.weights else None
-            with ending_after(self._seconds_left(), self._hang):
+            with ending_after(self.seconds_left, self._hang):
                 self._run = TrialRun(task, self._study, rules, weights)
                 checkpoint = self.attempt.checkpoint()
                 if checkpoint:
@@ -75,17 +75,21 @@ class RecordedTrial:
         except Exception as error:  # a component may raise anything, and the pack must go on
             self._fail(error)
 
-    def step(self, stop_reason: str | None = None) -> None:
+    def step(self, stop_reason: str | None = None, trained: Trained | None = None) -> None:
         """Trains to the next validation, or ends the trial as pruned for a reason.
+
+        Args:
+            stop_reason: of a trial that shall not go on.
+            trained: what has come of it where that is done already, see :meth:`spend`.
 
         Raises:
             OSError: if what it leaves cannot be written, which is not the trial's fault.
         """
         began = time.monotonic()
         try:
-            with ending_after(self._seconds_left(), self._hang):
+            with ending_after(self.seconds_left, self._hang):
                 if stop_reason is None:
-                    self._run.advance()
+                    self._run.advance(trained)
                 else:
                     self._run.stop("pruned", stop_reason)
                 products = self._products()
@@ -96,6 +100,21 @@ class RecordedTrial:
         self.epochs, self.quality = self._run.epochs, self._run.quality
         self._save(products)
 
+    @property
+    def run(self) -> TrialRun | None:
+        """What there is to train, of a trial that has not ended."""
+        return self._run if self.outcome is None else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long this attempt may still train; None for no limit."""
+        limit = self._limits.seconds
+        return None if limit is None else max(0.0, limit - self._spent)
+
+    def spend(self, seconds: float) -> None:
+        """Counts time that this trial has trained, together with others."""
+        self._spent += seconds
+
     def checkpoint(self) -> None:
         """Saves an unfinished trial, so that a later attempt continues here; does what it can."""
         if self.outcome is None and self.epochs:
@@ -104,10 +123,6 @@ class RecordedTrial:
             if self._limits.allows_checkpoint(state):
                 with suppress(OSError):  # without one the trial only begins anew
                     self.attempt.save_checkpoint(state)
-
-    def _seconds_left(self) -> float | None:
-        limit = self._limits.seconds
-        return None if limit is None else max(0.0, limit - self._spent)
 
     def _hang(self) -> None:
         """Called from another thread while a step takes too long, just before the process ends."""

@@ -7,10 +7,12 @@ import ray
 import torch
 from ray import tune
 
-from trainables.limits import Limits
+from trainables.limits import Limits, ending_after
+from trainables.packer import Packer
 from trainables.places import place
 from trainables.recorded import RecordedTrial
 from trainables.tasks import Rules, StudyData, TrialTask
+from trainables.training import Trained
 
 HELD_SECONDS = 0.02
 """How long a pack that is kept from ending waits before it asks again."""
@@ -22,9 +24,9 @@ class PackTrainable(tune.Trainable):
 
     Its configuration holds ``pack`` (its name), ``tasks`` (each a ``TrialTask`` as a dict),
     ``folder`` of all trials, and ``stop_list`` (the actor's name); ``study``, ``rules``,
-    ``threads`` and ``limits`` come through the object store. A step trains every unfinished trial
-    to its next validation and reports ``members/<key>/{epoch,quality,is_finished}``: numbers only,
-    Tune takes no others.
+    ``threads``, ``is_stacked`` and ``limits`` come through the object store. A step trains every
+    unfinished trial to its next validation and reports ``members/<key>/{epoch,quality,
+    is_finished}``: numbers only, Tune takes no others.
     """
 
     def setup(self, config: dict[str, Any], **shared: Any) -> None:
@@ -34,6 +36,7 @@ class PackTrainable(tune.Trainable):
         self._limits: Limits = shared["limits"]
         self._limits.cap_memory()
         self._trials: dict[str, RecordedTrial] = {}
+        self._packer, self._is_stacked = Packer(), bool(shared["is_stacked"])
         self._pack, self._steps = config, 0
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -50,8 +53,9 @@ class PackTrainable(tune.Trainable):
         if is_interrupted:
             self.cleanup()
             return {"members": {}, "done": True}
+        trained = self._train({key: t for key, t in active.items() if key not in stopped})
         for key, trial in active.items():
-            trial.step(stopped.get(key))
+            trial.step(stopped.get(key), trained.get(key))
         reports = {
             key: {
                 "epoch": trial.epochs,
@@ -73,6 +77,24 @@ class PackTrainable(tune.Trainable):
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing to load: every start continues from the newest checkpoint of each trial."""
+
+    def _train(self, trials: dict[str, RecordedTrial]) -> dict[str, Trained]:
+        """Trains what gains by being stepped together; a part of the time is that of each trial.
+
+        What takes longer than all of them may ends this process, and then each trial begins again
+        by itself: only so is it known which of them hangs.
+        """
+        runs = {key: trial.run for key, trial in trials.items() if trial.run}
+        limits = [trials[key].seconds_left for key in runs]
+        most = None if self._limits.seconds is None else sum(filter(None, limits))
+        if not self._is_stacked:
+            return {}
+        began = time.monotonic()
+        with ending_after(most, lambda: None):
+            trained = self._packer.train(runs)
+        for key in trained:
+            trials[key].spend((time.monotonic() - began) / len(trained))
+        return trained
 
     def _may_end(self, is_idle: bool) -> bool:
         """Whether all trials have ended and no other pack is just starting."""

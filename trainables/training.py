@@ -8,8 +8,9 @@ In a notebook: ``TrialRun(task, study, rules).run()`` gives the outcome of a con
 import time
 from collections.abc import Mapping
 from copy import deepcopy
+from itertools import chain
 from statistics import fmean
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -21,10 +22,17 @@ from trainables.ensemble import models_of
 from trainables.evaluation import Evaluation
 from trainables.exhibit import Exhibit
 from trainables.judging import Judge
-from trainables.member import Member
+from trainables.member import Member, check_finite
 from trainables.model import untrained
 from trainables.splits import Split
 from trainables.tasks import Rules, StudyData, TrialTask
+
+
+class Trained(NamedTuple):
+    """Losses of every member of a trial, epoch by epoch, and how many were stepped together."""
+
+    losses: list[list[float]]
+    pack: int = 1
 
 
 @final
@@ -54,18 +62,19 @@ class TrialRun:
         self._judge = Judge(study, rules, task.phase)
         self._report_every, self._started = rules.report_every, time.time()
         self._history: list[dict[str, Any]] = []
-        self._members: list[Member] = []
+        self.members: list[Member] = []
+        self._pack = 1
         model = (self.configuration, study.points.shape, rules.unit_length)
         if task.phase == "ensemble":
             self.models = models_of(*model, weights or {})
         elif task.phase == "untrained":
             self.models = [untrained(*model, seed) for seed in task.seeds]
         else:
-            self._members = [
+            self.members = [
                 Member(self.configuration, study.points, split.train, seed, rules.unit_length)
                 for split, seed in zip(self.splits, task.seeds, strict=True)
             ]
-            self.models = [member.model for member in self._members]
+            self.models = [member.model for member in self.members]
 
     @property
     def splits(self) -> tuple[Split, ...]:
@@ -75,7 +84,7 @@ class TrialRun:
     @property
     def epochs(self) -> int:
         """Epochs done, the same for every member; 0 where nothing is trained."""
-        return self._members[0].epochs if self._members else 0
+        return self.members[0].epochs if self.members else 0
 
     @property
     def quality(self) -> float:
@@ -93,19 +102,33 @@ class TrialRun:
             self.advance()
         return self.outcome
 
-    def advance(self) -> None:
+    @property
+    def epochs_until_validation(self) -> int:
+        """Epochs of the next :meth:`advance`."""
+        last = self.configuration.training.epochs if self.members else 0
+        return min(self._report_every, last - self.epochs)
+
+    def advance(self, trained: Trained | None = None) -> None:
         """Trains until the next validation; after the last epoch judges and sets the outcome.
+
+        Args:
+            trained: what has come of it where the members have just been trained so far.
 
         Raises:
             TrainingError: if a loss is not finite or the embeddings have collapsed.
         """
-        if not self._members:
+        if not self.members:
             self._end("complete")
             return
-        last = self.configuration.training.epochs
-        epochs = min(self._report_every, last - self.epochs)
-        loss = fmean(m.train_epoch() for m in self._members for _ in range(epochs))
-        if self.epochs < last:
+        if trained is None:
+            epochs = range(self.epochs_until_validation)
+            trained = Trained([[member.train_epoch() for _ in epochs] for member in self.members])
+        losses = trained.losses
+        for epoch, of_epoch in enumerate(zip(*losses, strict=True), self.epochs + 1):
+            check_finite(sum(of_epoch), epoch - len(losses[0]))
+        self._pack = max(self._pack, trained.pack)
+        loss = fmean(chain.from_iterable(losses))
+        if self.epochs < self.configuration.training.epochs:
             self._validated(loss, self._judge.quality(self.models))
         else:
             self._end("complete", loss=loss)
@@ -120,15 +143,17 @@ class TrialRun:
 
     def state(self) -> dict[str, Any]:
         """Everything another process needs to continue here."""
-        members = [member.state() for member in self._members]
-        return {"members": members, "history": self._history, "started": self._started}
+        members = [member.state() for member in self.members]
+        own = {"history": self._history, "started": self._started, "pack": self._pack}
+        return {"members": members, **own}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continues where :meth:`state` was taken; leaves ``state`` as it is."""
         # The optimiser would go on working in the very tensors it is given.
         state = deepcopy(state)
         self._history, self._started = state["history"], state["started"]
-        for member, of_member in zip(self._members, state["members"], strict=True):
+        self._pack = state["pack"]
+        for member, of_member in zip(self.members, state["members"], strict=True):
             member.restore(of_member)
 
     def _validated(self, loss: float, quality: float) -> None:
@@ -151,5 +176,9 @@ class TrialRun:
             history=self._history,
             started=self._started,
             ended=time.time(),
-            execution={"threads": torch.get_num_threads(), "torch": torch.__version__},
+            execution={
+                "threads": torch.get_num_threads(),
+                "torch": torch.__version__,
+                "pack": self._pack,
+            },
         )

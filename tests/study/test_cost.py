@@ -13,7 +13,8 @@ from trainables.probe import Probe
 
 PROBE = Probe(
     build=0.5,
-    step=0.01,
+    step=0.02,
+    stacked_step=0.01,
     steps=50,
     validation=0.25,
     judgement=2.0,

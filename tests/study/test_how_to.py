@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from analysis.tables import SCHEMAS
+from tests.level import everything
 from tests.study import tutorials
 
 PAGE = (tutorials.ROOT / "docs" / "how-to.md").read_text()
@@ -79,6 +80,7 @@ def test_a_launch_finds_searches_and_records_it(launched):
 
 
 @pytest.mark.ray
+@everything
 def test_its_export_is_trained_again_to_the_same_figures(launched):
     folder, environment = launched
     best = "studies/added/export/best/configuration.yaml"

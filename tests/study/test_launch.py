@@ -9,6 +9,7 @@ from pathlib import Path
 import optuna
 import pytest
 
+from tests.level import everything
 from tests.study.launches import STUDY, published, run, write_study
 from tests.study.mlflow_contents import artifacts
 
@@ -119,6 +120,7 @@ def test_the_tracked_study_carries_its_report(launched):
     assert kept["report/report.html"] == page.stat().st_size
 
 
+@everything
 def test_launching_a_finished_study_again_changes_nothing(launched):
     file, _ = launched
     before = {path: path.stat().st_mtime_ns for path in published(file)}

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.level import everything
+
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = json.loads((ROOT / "docs" / "study_from_python.ipynb").read_text())
 CELLS = [cell for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"]
@@ -20,9 +22,7 @@ print(sorted(found["combination"]), len(trials), pairs["size"].unique().tolist()
 
 
 @pytest.mark.ray
-@pytest.mark.skipif(
-    os.environ.get("STUDY_COMBINATIONS") != "all", reason="one of the tests of `make test-all`"
-)
+@everything
 def test_its_cells_run_a_study_and_read_its_tables(tmp_path):
     program = "\n".join(["".join(cell["source"]) for cell in CELLS] + [LOOK])
     # Not under pytest's folder: Ray's socket names would become longer than the kernel allows.

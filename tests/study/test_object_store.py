@@ -12,6 +12,7 @@ from study.lease import Lease, is_held
 from study.manifest import manifest
 from study.record import Record, Trial
 from study.tracking_server import exclusive
+from tests.level import everything
 from tests.study import launches, postgres
 from tests.study.files import accepted, refused
 from tests.study.launches import STUDY, write_study
@@ -115,6 +116,7 @@ def server():
 
 
 @pytest.mark.ray
+@everything
 def test_a_study_on_an_object_store_is_launched_and_ends_whole(tmp_path, root, server, called):
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     text = STUDY.replace("trials_per_combination: 8", "trials_per_combination: 2")

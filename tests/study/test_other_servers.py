@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tests.level import everything
 from tests.study import finished_studies, mlflow_contents
 from tests.study.finished_studies import TESTED, TRIALS
 
@@ -89,6 +90,7 @@ def test_a_sync_to_such_a_server_is_refused_in_one_line(tmp_path):
     assert "\n" not in str(caught.value)
 
 
+@everything
 def test_a_server_without_models_has_all_runs_ended(tmp_path, caplog):
     port = mlflow_contents.free_port()
     with (

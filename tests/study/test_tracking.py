@@ -12,6 +12,7 @@ from threading import Thread
 import pytest
 
 from study.milestones import in_order, milestones, settled
+from tests.level import everything
 from tests.study import finished_studies, mlflow_contents
 from tests.study.finished_studies import COMBINATIONS, TESTED, TRIALS
 from tests.study.mlflow_contents import artifacts, database, runs
@@ -219,6 +220,7 @@ def test_runs_that_a_killed_driver_left_are_taken_up(tmp_path):
     }
 
 
+@everything
 def test_a_server_that_is_down_costs_one_warning_and_sync_catches_up(tmp_path, caplog):
     from study.sync import sync
 

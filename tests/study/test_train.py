@@ -86,6 +86,11 @@ def test_versions_are_told_only_where_figures_differ():
     )
 
 
+def test_a_trial_that_was_stepped_with_others_says_so_where_figures_differ():
+    repetition = Repetition("key", {"a": 1.0}, {"a": 1.1}, pack=4)
+    assert repetition.text.splitlines()[-1].startswith("then 4 members were stepped as one")
+
+
 def test_points_that_have_moved_may_be_named(folder, tmp_path):
     moved = tmp_path / "moved.parquet"
     write_parquet(digits(), moved)

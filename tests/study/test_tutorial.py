@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.level import everything
 from tests.study import images, tutorials
 
 PAGE = tutorials.ROOT / "docs" / "tutorial.md"
@@ -10,6 +11,7 @@ VERBS = ("data import", "init", "check", "launch", "report", "export")
 
 
 @pytest.mark.ray
+@everything
 def test_every_command_of_the_tutorial_does_what_it_shows(tmp_path):
     images.write(tmp_path / "images", NAMES, each=40)
     shown = tutorials.commands(PAGE.read_text())

@@ -6,10 +6,10 @@ import sys
 from trainables import catalogue
 
 PROGRAM = """
-import os
 from copy import deepcopy
 
 import torch
+from tests.level import IS_EVERYTHING
 from tests.trainables.variants import built, name_of, variants
 from trainables import catalogue
 from trainables.contracts import EncodedStep, LabelledEmbeddings
@@ -22,7 +22,7 @@ mask = torch.tensor([[True, True, False], [True, False, True], [True] * 3, [Fals
 def chosen(slot):
     # By default the first of each component.
     found = [one for one in variants(slot) if one[1].get("level", "groups") == "groups"]
-    if os.environ.get("STUDY_COMBINATIONS") == "all":
+    if IS_EVERYTHING:
         return found
     needed = {}
     for name, options in found:

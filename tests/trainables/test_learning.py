@@ -1,6 +1,5 @@
 """Every combination that can be, can learn: a covering choice of them, or all if asked for."""
 
-import os
 from functools import cache
 from itertools import product
 from math import isfinite
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.level import IS_EVERYTHING
 from tests.trainables.pairwise import covering
 from tests.trainables.trials import clouds, combined, images
 from tests.trainables.variants import must_be_named
@@ -65,7 +65,7 @@ def legal():
 
 
 def chosen():
-    return list(legal()) if os.environ.get("STUDY_COMBINATIONS") == "all" else covering(legal())
+    return list(legal()) if IS_EVERYTHING else covering(legal())
 
 
 COMBINATIONS = chosen()

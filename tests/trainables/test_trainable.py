@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.trainables.trials import RULES, VIEWED, study_of, task_of, timeless
+from trainables import packer
 from trainables.attempt import Attempt, numbers
 from trainables.limits import Limits
 from trainables.recorded import RecordedTrial
@@ -67,12 +68,11 @@ def pack(cluster):
     """Starts a pack the way Tune does: with the shared things from the object store."""
     from ray import tune
 
-    trainable = tune.with_parameters(
-        PackTrainable, study=study_of(), rules=RULES, threads=1, limits=Limits()
-    )
+    shared = {"study": study_of(), "rules": RULES, "threads": 1, "limits": Limits()}
     started = []
 
-    def start(config):
+    def start(config, is_stacked=False):
+        trainable = tune.with_parameters(PackTrainable, is_stacked=is_stacked, **shared)
         started.append(trainable(config))
         return started[-1]
 
@@ -114,6 +114,17 @@ def test_a_pack_steps_its_trials_in_lock_step_to_their_ends(pack, config, alone,
     assert finished == [{0}, {0}, {1}]
     for key in ("a", "b"):
         assert outcome_of(tmp_path, key).metrics == alone.metrics
+
+
+def test_members_of_all_trials_are_stepped_as_one_where_that_is_faster(
+    pack, config, alone, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(packer, "_is_faster_together", lambda members: True)
+    to_the_end(pack(config("a", "b"), is_stacked=True))
+    for key in ("a", "b"):
+        outcome = outcome_of(tmp_path, key)
+        assert outcome.execution["pack"] == 4
+        assert outcome.metrics == pytest.approx(alone.metrics, abs=1e-3)
 
 
 def test_reports_are_numbers(pack, config):
@@ -207,7 +218,7 @@ def test_a_pack_runs_in_a_process_of_the_cluster(cluster, config, alone, tmp_pat
     from ray import tune
 
     trainable = tune.with_parameters(
-        PackTrainable, study=study_of(), rules=RULES, threads=1, limits=Limits()
+        PackTrainable, study=study_of(), rules=RULES, threads=1, is_stacked=False, limits=Limits()
     )
     actor = cluster.remote(trainable).options(num_cpus=1).remote(config("a"))
     while not cluster.get(actor.train.remote())["done"]:

@@ -65,6 +65,7 @@ def test_a_finished_trial_is_complete_with_every_metric(finished):
     assert outcome.execution == {
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
+        "pack": 1,
     }
 
 

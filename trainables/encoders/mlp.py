@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from trainables.contracts import Encoder, EncoderOutput, Search, SearchAmong
+from trainables.uniform import uniform_like
 
 
 @final
@@ -43,6 +44,7 @@ class MlpEncoder(Encoder):
         widths = [prod(shape), *[hidden] * depth]
         self.hidden = nn.ModuleList(nn.Linear(*ends) for ends in pairwise(widths))
         self.last = nn.Linear(hidden, width)
+        self.drops = dropout > 0
         self.register_buffer("dropout", torch.tensor(dropout))
 
     def forward(self, points: Float[Tensor, "batch *shape"]) -> EncoderOutput:
@@ -53,7 +55,7 @@ class MlpEncoder(Encoder):
 
     def _drop(self, features: Float[Tensor, "batch hidden"]) -> Float[Tensor, "batch hidden"]:
         # torch's dropout takes its probability as a number; ours is a buffer that packs can stack.
-        if not self.training:
+        if not (self.training and self.drops):
             return features
-        kept = torch.rand_like(features) >= self.dropout
+        kept = uniform_like(features) >= self.dropout
         return features * kept / (1 - self.dropout)
