@@ -52,7 +52,7 @@ class Repetition:
         end = f"{self.key}: {equal} of {len(lines)} metrics equal the recorded ones exactly"
         others = list(self.versions)
         if self.pack > 1:
-            others += [f"then {self.pack} members were stepped as one, which rounds otherwise; now none are"]
+            others += [f"then {self.pack} members were stepped as one, now each is by itself"]
         return "\n".join([*lines, end, *(others if self.differing else ())])
 
 
