@@ -1,5 +1,7 @@
 """Whole configurations of the best combination, each as one line."""
 
+import re
+
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
@@ -47,7 +49,7 @@ def draw(data: OfLeader) -> Figure:
     colours = colormaps["viridis_r"](norm(data.trials["quality"]))
     for line, colour in zip(heights, colours, strict=True):
         ax.plot(range(len(names)), line, color=colour, lw=1.1, alpha=0.75)
-    labels = [drawing.plain(str(name)).replace(".", ".\n") for name in names]
+    labels = [re.sub("[._]", r"\g<0>\n", drawing.plain(str(name))) for name in names]
     ax.set_xticks(range(len(names)), labels)
     ax.set_yticks([])
     figure.supxlabel("searched parameters, and quality", fontsize=9)

@@ -6,12 +6,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from analysis import drawing
 from analysis.parameters import OfLeader, is_numeric, is_wide, of_leader
 from analysis.tables import StudyTables
 
 COLUMNS, MOST = 3, 12
+FEW = 5
+"""Values that each get a tick; of more, an axis has so many at most."""
 CAPTION = (
     "Quality of every complete trial of the best combination against each parameter that was "
     f"searched, the most important ones first, {MOST} at most; the large marker is the best trial. "
@@ -68,6 +71,11 @@ def _draw(ax: Axes, values: pd.Series, quality: pd.Series, name: str) -> None:
         across = values.astype(float).to_numpy()
         if is_wide(values):
             ax.set_xscale("log")
+        elif values.nunique() <= FEW:
+            known = sorted(values.dropna().unique())
+            ax.set_xticks(known, [f"{value:.3g}" for value in known])
+        else:
+            ax.xaxis.set_major_locator(MaxNLocator(FEW))
     else:
         known = sorted({str(value) for value in values})
         across = np.array([known.index(str(value)) for value in values], dtype=float)

@@ -1,0 +1,124 @@
+"""What a trial costs the driver when training costs nothing: 100, 1,000 and 10,000 trials.
+
+    python benchmarks/control_plane.py [100 1000 10000]
+
+Conductor, Optuna's journal and the study's record are the real ones, with a real stop list; in
+place of a pack's process, outcomes are written as that leaves them, which is not counted. Printed
+are milliseconds of the driver for a trial, over all and over the last tenth, by how
+much memory grew, and how long the next driver takes to read all of it and go on.
+"""
+
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import click
+import ray
+
+from study.check import prepare
+from study.conductor import Conductor
+from study.manifest import manifest
+from study.proposals import Proposals
+from study.record import Record, Trial
+from study.storage import open_storage
+from study.tuning import start_stop_list
+from trainables.attempt import Attempt, Outcome
+
+STUDY = """
+name: control
+data: {source: digits, split: points, folds: 1}
+search:
+  encoder: {linear: {width: 16}}
+  aggregator: {mean: {}}
+  loss: {triplet: {margin: {low: 0.05, high: 0.5, log: true}}}
+  training: {learning_rate: {low: 1e-4, high: 1e-2, log: true}}
+budget: {trials_per_combination: TRIALS, pack: 8}
+algorithm: {sampler: SAMPLER, pruner: none}
+protocol: {sizes: [2], size: 2, confirmation: {top: 0}}
+"""
+QUALITY = "val/map_at_r.size2"
+MIB = 1 << 20
+
+
+@click.command()
+@click.argument("counts", nargs=-1, type=int)
+@click.option("--sampler", default="tpe", show_default=True)
+def command(counts: tuple[int, ...], sampler: str) -> None:
+    """Measure the driver's own cost of a trial."""
+    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
+    click.echo(f"{'trials':>7}{'ms a trial':>12}{'at the end':>12}{'MiB more':>10}{'resume s':>10}")
+    for count in counts or (100, 1000, 10_000):
+        with tempfile.TemporaryDirectory() as folder:
+            click.echo(_measured(Path(folder), count, sampler))
+
+
+def _measured(folder: Path, count: int, sampler: str) -> str:
+    file = folder / "control.yaml"
+    file.write_text(STUDY.replace("TRIALS", str(count)).replace("SAMPLER", sampler))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    seconds = _run(*_driver(file), pieces=10)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+    began = time.perf_counter()
+    conductor, record = _driver(file)
+    assert not conductor.next_pack("once more")
+    resumed = time.perf_counter() - began
+    assert len(record.results()) >= count
+    each = 1e3 * sum(seconds) / count
+    last = 1e3 * seconds[-1] / (count / 10)
+    return f"{count:>7}{each:>12.1f}{last:>12.1f}{grown / MIB:>10.0f}{resumed:>10.1f}"
+
+
+def _driver(file: Path) -> tuple[Conductor, Record]:
+    """What a launch makes before Tune starts."""
+    study = prepare(file, file.parent)
+    record = Record.create(file.parent / "control", manifest(study))
+    storage = open_storage(record)
+    proposals = [Proposals(record, part, storage) for part in study.combinations]
+    unfinished = [trial for proposal in proposals for trial in proposal.resume()]
+    conductor = Conductor(
+        record,
+        proposals,
+        unfinished=unfinished,
+        stop_list=start_stop_list(f"stop-list-{uuid4()}"),
+        observer=lambda result: None,
+        concurrent=2,
+    )
+    return conductor, record
+
+
+def _run(conductor: Conductor, record: Record, pieces: int) -> list[float]:
+    """Seconds of the driver in each of so many equal parts of the study."""
+    total, done = record.config.budget.trials_per_combination, 0
+    seconds = [0.0] * pieces
+    while not conductor.is_finished:
+        pack, began = f"pack-{done}", time.perf_counter()
+        trials = conductor.next_pack(pack)
+        spent = time.perf_counter() - began
+        for trial in trials:
+            _leave(record, trial)
+        began = time.perf_counter()
+        for trial in trials:
+            conductor.report(pack, {trial.key: {"epoch": 1, "quality": 0.5, "is_finished": 1}})
+        if trials:
+            conductor.end(pack)
+        piece = min(pieces - 1, done * pieces // total)
+        seconds[piece] += spent + time.perf_counter() - began
+        done += len(trials)
+    return seconds
+
+
+def _leave(record: Record, trial: Trial) -> None:
+    """What the process of a pack leaves of a finished trial; some are better than others."""
+    options: Any = trial.configuration["loss"]["triplet"]
+    found = {QUALITY: 1.0 - abs(options["margin"] - 0.2)}
+    Attempt.claim(record.trials_folder / trial.key).finish(
+        Outcome("complete", "", found, [], [], 1.0, 2.0)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(command())
