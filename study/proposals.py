@@ -28,7 +28,7 @@ STATES = {
 
 @final
 class Proposals:
-    """The Optuna study of one combination.
+    """The Optuna study of one combination; ``asked`` counts its proposals so far, in any state.
 
     Args:
         record: of the study.
@@ -48,17 +48,15 @@ class Proposals:
             pruner=samplers.pruner(config),
             load_if_exists=True,
         )
+        # This process is the study's only writer: it need not be read to be counted again.
+        states = [trial.state for trial in self._study.get_trials(deepcopy=False)]
+        self.asked = len(states) - states.count(TrialState.WAITING)
         self._begin_with_known()
 
     @property
     def label(self) -> str:
         """The combination's label."""
         return self._combination.label
-
-    @property
-    def asked(self) -> int:
-        """Trials proposed so far, in any state."""
-        return sum(t.state is not TrialState.WAITING for t in self._study.get_trials(False))
 
     @property
     def running(self) -> int:
@@ -103,6 +101,7 @@ class Proposals:
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             trial = self._study.ask()
             planned = self._plan(trial)
+        self.asked += 1
         self._asked[planned.key], self._reported[planned.key] = trial, 0
         return planned
 

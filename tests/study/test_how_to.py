@@ -60,6 +60,7 @@ def launched(installed, tmp_path_factory):
 
 
 @pytest.mark.ray
+@everything
 def test_a_launch_finds_searches_and_records_it(launched):
     folder, _ = launched
     manifest = json.loads((folder / "studies/added/study.json").read_text())
@@ -94,6 +95,7 @@ def test_its_export_is_trained_again_to_the_same_figures(launched):
 
 
 @pytest.mark.ray
+@everything
 def test_mlflow_knows_its_hyperparameter(launched):
     from mlflow import MlflowClient
 
@@ -107,6 +109,7 @@ def test_mlflow_knows_its_hyperparameter(launched):
 
 
 @pytest.mark.ray
+@everything
 def test_its_tables_are_read_as_the_page_says(launched):
     folder, environment = launched
     code = block("python", "read_tables").replace('"my"', '"added"')

@@ -18,7 +18,6 @@ from contextlib import redirect_stderr
 from itertools import cycle
 
 import torch
-from tests.level import IS_EVERYTHING
 from tests.trainables.variants import must_be_named
 from trainables import catalogue
 from trainables.aggregators import library
@@ -62,18 +61,16 @@ def check(encoder, aggregator, shape):
 
 encoders = catalogue.names("encoder")
 chains = [name for name in encoders if catalogue.load("encoder", name).is_chain]
-wrapped = {"groupface": encoders if IS_EVERYTHING else ["mlp"],
-           "lipschitz": chains if IS_EVERYTHING else ["mlp"]}
+wrapped = {"groupface": encoders, "lipschitz": chains}
 assert set(wrapped) == set(catalogue.names("wrapper"))
 encoders += [f"{outer}-{inner}" for outer in wrapped for inner in wrapped[outer]]
 aggregators = catalogue.names("aggregator")
 for name, partner in zip(encoders, cycle(aggregators)):
     check(name, partner, (3, 16, 16))
-for name in aggregators[0 if IS_EVERYTHING else len(encoders):]:
+for name in aggregators:
     check("linear", name, (6,))
-if IS_EVERYTHING:
-    for lent in library.offered():
-        check("linear", f"library-{lent}", (6,))
+for lent in library.offered():
+    check("linear", f"library-{lent}", (6,))
 """
 REFUSED = {
     f"library-{name}"
@@ -85,6 +82,9 @@ REFUSED = {
     )
 }
 """They look at the numbers of a request to decide what to compute."""
+
+
+pytestmark = everything
 
 
 @pytest.fixture(scope="module")
@@ -104,12 +104,6 @@ def test_every_encoder_and_wrapper_is_exported(told):
     )
 
 
-def test_every_aggregator_of_ours_is_exported(told):
-    exported = {aggregator for state, _, aggregator in told if state == "exported"}
-    assert set(catalogue.names("aggregator")) <= exported
-
-
-@everything
 def test_every_aggregator_is_exported_but_four_of_the_library(told):
     exported = {aggregator for state, _, aggregator in told if state == "exported"}
     lent = {f"library-{name}" for name in library.offered()}
