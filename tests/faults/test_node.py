@@ -76,8 +76,8 @@ def test_a_node_too_slow_to_start_is_started_again(study, stock):
 def test_trials_of_a_node_that_dies_run_elsewhere(study, stock, hit):
     of = study(**LONG)
     with (
-        heads({**ACCESS, **WATCHFUL}) as [head],
-        node(head, **ACCESS),
+        heads({**of.environment, **ACCESS, **WATCHFUL}) as [head],
+        node(head, **of.environment, **ACCESS),
         of.launching("--address", head.address, **ACCESS) as process,
     ):
         victims = while_training(of, process, head)
@@ -89,8 +89,8 @@ def test_trials_of_a_node_that_dies_run_elsewhere(study, stock, hit):
 def test_late_writes_of_a_frozen_node_count_for_nothing(study, stock):
     of = study(**LONG)
     with (
-        heads({**ACCESS, **WATCHFUL}) as [head],
-        node(head, **ACCESS),
+        heads({**of.environment, **ACCESS, **WATCHFUL}) as [head],
+        node(head, **of.environment, **ACCESS),
         of.launching("--address", head.address, **ACCESS) as process,
     ):
         victims = while_training(of, process, head)
@@ -107,7 +107,7 @@ def test_late_writes_of_a_frozen_node_count_for_nothing(study, stock):
 def test_a_study_outlives_the_head_of_its_cluster(study, stock):
     of = study(**LONG)
     with (
-        heads({**ACCESS, **WATCHFUL}) as [head],
+        heads({**of.environment, **ACCESS, **WATCHFUL}) as [head],
         of.launching("--address", head.address, **ACCESS) as process,
     ):
         until(process, lambda: of.results >= 2)
@@ -118,6 +118,6 @@ def test_a_study_outlives_the_head_of_its_cluster(study, stock):
     assert "Ray" in told
     assert "continues" in told
     assert of.results < 10
-    with heads(ACCESS) as [other]:
+    with heads({**of.environment, **ACCESS}) as [other]:
         launched = of.launch("--address", other.address, **ACCESS)
     check_nothing_lost(launched, stock(of, "node: head, SIGKILL", 1))
