@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from study.command import command, same_again
+from study.components import components
 from study.errors import StudyError
 from study.options import (
     data_argument,
@@ -205,15 +206,7 @@ def import_(source: Path, out: Path, size: int | None) -> None:
     click.echo(bring(source, out, size))
 
 
-@cli.command()
-@click.option("--json", "form", flag_value="json", help="Machine-readable.")
-@click.option("--markdown", "form", flag_value="markdown", help="Short tables for a page.")
-def components(form: str | None) -> None:
-    """List encoders, aggregators, losses and views with their options."""
-    from study import reference
-
-    written = {"json": reference.as_json, "markdown": reference.as_markdown}
-    click.echo(written.get(form or "", reference.as_table)())
+cli.add_command(components)
 
 
 def main() -> None:

@@ -71,7 +71,7 @@ def _adapter(annotation: Any) -> Any:  # TypeAdapter[Any], which the shape check
 
 def names(slot: str) -> list[str]:
     """Names of the files in the folder of ``slot``, and of what packages add to it, sorted."""
-    own = [name for name in _files(slot) if name != LIBRARY]
+    own = [name for name in shipped(slot) if name != LIBRARY]
     added = [name for name in _added(slot) if plug_in_flaw(slot, name) is None]
     return sorted({*own, *added})
 
@@ -85,20 +85,26 @@ def plug_in_flaw(slot: str, name: str) -> str | None:
     entry = _added(slot).get(name)
     if entry is None:
         return None
-    if name in _files(slot):
+    if name in shipped(slot):
         return f"the package {plug_ins.package(entry)} announces one too; remove it to use {name}"
     flaw = plug_ins.flaw(slot, entry) or _unclear_option(entry.load())
     return f"{flaw} ({entry.value}, of the package {plug_ins.package(entry)})" if flaw else None
 
 
-def _files(slot: str) -> list[str]:
+def class_flaw(slot: str, component: Any) -> str | None:
+    """Why a class is no component of a slot, or None where it is a sound one."""
+    return plug_ins.class_flaw(slot, component) or _unclear_option(component)
+
+
+def shipped(slot: str) -> list[str]:
+    """Names of the files in the folder of a slot, sorted."""
     folder = Path(__file__).parent / FOLDERS[slot]
     return sorted(module.name for module in iter_modules([str(folder)]))
 
 
 def library(slot: str) -> Any:
     """The adapter that lends ``slot`` the components of a library, or None where there is none."""
-    is_there = LIBRARY in _files(slot)
+    is_there = LIBRARY in shipped(slot)
     return import_module(f"trainables.{FOLDERS[slot]}.{LIBRARY}") if is_there else None
 
 

@@ -38,6 +38,11 @@ def flaw(slot: str, entry: EntryPoint) -> str | None:
         component = entry.load()
     except Exception as error:  # a package may raise anything
         return f"cannot be imported: {type(error).__name__}: {error}"
+    return class_flaw(slot, component)
+
+
+def class_flaw(slot: str, component: object) -> str | None:
+    """Why something is no component of a slot, or None where it is one."""
     contract = CONTRACTS[slot]
     if not (inspect.isclass(component) and issubclass(component, contract)):
         return f"must be a class derived from trainables.contracts.{contract.__name__}"
