@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 
 from study import samplers, warm_start
 from study.config import StudyConfig
+from study.recent_history import RecentHistory
 from study.record import Record, Result, Trial
 from study.space import Combination
 from study.storage import study_name
@@ -51,6 +52,7 @@ class Proposals:
         # This process is the study's only writer: it need not be read to be counted again.
         states = [trial.state for trial in self._study.get_trials(deepcopy=False)]
         self.asked = len(states) - states.count(TrialState.WAITING)
+        self._recent = RecentHistory(self._study)
         self._begin_with_known()
 
     @property
@@ -96,7 +98,9 @@ class Proposals:
             int(np.random.SeedSequence([self._config.seed, label, *more]).generate_state(1)[0])
             for more in ([1 + self.asked], [0])
         )
-        self._study.sampler = samplers.sampler(self._config, seed, fixed)
+        sampler = samplers.sampler(self._config, seed, fixed)
+        is_modelling = self._config.algorithm.sampler in samplers.MODELLING
+        self._study.sampler = self._recent.sampler(sampler) if is_modelling else sampler
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             trial = self._study.ask()

@@ -10,6 +10,9 @@ from optuna.samplers import BaseSampler
 
 from study.config import StudyConfig
 
+MODELLING = ("tpe", "gp")
+"""Samplers that fit a model to all trials they look at, each time anew."""
+
 
 def sampler(config: StudyConfig, seed: int, fixed_seed: int) -> BaseSampler:
     """The study's sampler, made anew for every ask so that its proposals follow from the history.
