@@ -37,6 +37,8 @@ cluster-test: $(READY)  ## As root: build hosts, and run cluster.yaml on them fr
 
 bench: $(READY)  ## Compare with the usual ways, side by side.
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/kernels.py
+	$(BIN)/python benchmarks/control_plane.py
 	test -z "$(OMNIGLOT)" || $(BIN)/python benchmarks/losses.py $(OMNIGLOT)
 
 reference: $(READY)  ## Write docs/reference.md and the component tables of the README anew.

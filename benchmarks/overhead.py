@@ -1,4 +1,4 @@
-"""What running a study costs beyond the training itself: four ways to run the same trials.
+"""What running a study costs beyond the training itself: five ways to run the same trials.
 
 Every way trains and judges the same configuration of an MLP on the digits, about 0.3 s each, as
 often as asked and on all cores, with one thread each:
@@ -6,7 +6,9 @@ often as asked and on all cores, with one thread each:
 - ``floor``: a bare loop in as many processes as cores; no search, no record, no reports.
 - ``stock``: a Ray Tuner with ``OptunaSearch``, one process a trial, as both are shipped.
 - ``stock reused``: the same with ``reuse_actors``.
-- ``ours``: ``study launch``: durable Optuna studies, pruning consulted, record, MLflow.
+- ``ours``: ``study launch``: durable Optuna studies, pruning consulted, record, MLflow; each trial
+  trained by itself.
+- ``ours stacked``: the same, with the trials of a pack stepped as one.
 
 Efficiency is the floor's wall time over that of a way, whole processes from start to end, imports
 and cluster start included; and without these: from the first trial's start to the last one's end.
@@ -26,7 +28,7 @@ from typing import Any
 
 import click
 
-WAYS = ("floor", "stock", "stock reused", "ours")
+WAYS = ("floor", "stock", "stock reused", "ours", "ours stacked")
 STUDY = """
 name: overhead
 data: {source: digits, split: points, folds: 1}
@@ -39,7 +41,7 @@ search:
     learning_rate: {low: 1e-3, high: 1e-2, log: true}
     classes_per_batch: 10
     group_size: 4
-budget: {trials_per_combination: TRIALS, pack: PACK}
+budget: {trials_per_combination: TRIALS, pack: PACK, stacked: STACKED}
 algorithm: {report_every: 6, pruner: none}
 protocol: {sizes: [1, 2], draws: 2, confirmation: {top: 0}}
 """
@@ -57,7 +59,7 @@ protocol: {sizes: [1, 2], draws: 2, confirmation: {top: 0}}
 def command(
     trials: int, epochs: int, rounds: int, pack: int, without: tuple[str, ...], way: str | None
 ) -> None:
-    """Compare the overhead of four ways to run the same trials."""
+    """Compare the overhead of five ways to run the same trials."""
     if way is not None:
         click.echo(json.dumps(_run(way, trials, epochs, pack)))
         return
@@ -109,10 +111,11 @@ def _run(way: str, trials: int, epochs: int, pack: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "overhead.yaml"
         text = STUDY.replace("TRIALS", str(trials)).replace("EPOCHS", str(epochs))
-        file.write_text(text.replace("PACK", str(pack)))
+        stacked = "auto" if way == "ours stacked" else "never"
+        file.write_text(text.replace("PACK", str(pack)).replace("STACKED", stacked))
         if way == "floor":
             spans = _floor(file, trials)
-        elif way == "ours":
+        elif way.startswith("ours"):
             spans = _ours(file)
         else:
             spans = _stock(file, trials, reuse=way == "stock reused")
