@@ -67,7 +67,7 @@ class RecordedTrial:
     def _begin(self, task: TrialTask, rules: Rules, folder: Place) -> None:
         try:
             weights = load((folder / task.weights).read_bytes()) if task.weights else None
-            with ending_after(self.seconds_left, self._hang):
+            with ending_after(self.seconds_left, self.hang):
                 self._run = TrialRun(task, self._study, rules, weights)
                 checkpoint = self.attempt.checkpoint()
                 if checkpoint:
@@ -87,7 +87,7 @@ class RecordedTrial:
         """
         began = time.monotonic()
         try:
-            with ending_after(self.seconds_left, self._hang):
+            with ending_after(self.seconds_left, self.hang):
                 if stop_reason is None:
                     self._run.advance(trained)
                 else:
@@ -124,7 +124,7 @@ class RecordedTrial:
                 with suppress(OSError):  # without one the trial only begins anew
                     self.attempt.save_checkpoint(state)
 
-    def _hang(self) -> None:
+    def hang(self) -> None:
         """Called from another thread while a step takes too long, just before the process ends."""
         minutes = (self._limits.seconds or 0.0) / 60
         reason = f"time limit: an attempt may train for {minutes:g} minutes"

@@ -81,16 +81,17 @@ class PackTrainable(tune.Trainable):
     def _train(self, trials: dict[str, RecordedTrial]) -> dict[str, Trained]:
         """Trains what gains by being stepped together; a part of the time is that of each trial.
 
-        What takes longer than all of them may ends this process, and then each trial begins again
-        by itself: only so is it known which of them hangs.
+        What takes longer than all of them may ends this process. Of several trials each begins
+        again by itself then: only so is it known which of them hangs.
         """
         runs = {key: trial.run for key, trial in trials.items() if trial.run}
-        limits = [trials[key].seconds_left for key in runs]
-        most = None if self._limits.seconds is None else sum(filter(None, limits))
-        if not self._is_stacked:
+        if not (runs and self._is_stacked):
             return {}
+        (only, *others) = (trials[key] for key in runs)
+        limits = [trials[key].seconds_left for key in runs]
+        most = sum(limit or 0.0 for limit in limits) if None not in limits else None
         began = time.monotonic()
-        with ending_after(most, lambda: None):
+        with ending_after(most, _nothing if others else only.hang):
             trained = self._packer.train(runs)
         for key in trained:
             trials[key].spend((time.monotonic() - began) / len(trained))
@@ -116,3 +117,7 @@ class PackTrainable(tune.Trainable):
         folder = place(config["folder"])
         shared = (self._study, self._rules, folder, self._limits)
         self._trials = {task.key: RecordedTrial(task, *shared) for task in tasks}
+
+
+def _nothing() -> None:
+    """What is done when it is not known whose fault it is."""

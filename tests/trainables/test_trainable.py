@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from dataclasses import asdict
 from uuid import uuid4
 
@@ -68,11 +69,12 @@ def pack(cluster):
     """Starts a pack the way Tune does: with the shared things from the object store."""
     from ray import tune
 
-    shared = {"study": study_of(), "rules": RULES, "threads": 1, "limits": Limits()}
+    shared = {"study": study_of(), "rules": RULES, "threads": 1}
+    shared |= {"is_stacked": False, "limits": Limits()}
     started = []
 
-    def start(config, is_stacked=False):
-        trainable = tune.with_parameters(PackTrainable, is_stacked=is_stacked, **shared)
+    def start(config, **changes):
+        trainable = tune.with_parameters(PackTrainable, **{**shared, **changes})
         started.append(trainable(config))
         return started[-1]
 
@@ -262,3 +264,12 @@ def test_a_pack_says_that_it_has_started_before_it_trains(pack, config, stop_lis
 def test_a_process_that_is_never_stepped_claims_nothing(pack, config, tmp_path):
     pack(config("a"))
     assert numbers(tmp_path / "a") == []
+
+
+def test_a_pack_whose_trials_have_ended_is_not_held_to_their_time_limit(pack, config):
+    started = pack(config("a"), is_stacked=True, limits=Limits(seconds=600.0))
+    to_the_end(started)
+    time.sleep(0.1)
+    assert started.train()["members"] == {}
+    time.sleep(0.1)
+    assert started.train()["done"]
