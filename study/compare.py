@@ -1,6 +1,7 @@
 """Several studies side by side: in words for a terminal, and as a page with figures."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -65,7 +66,11 @@ def write(root: Place, names: Sequence[str], folder: Path) -> Path:
 def _studies(root: Place, names: Sequence[str]) -> list[StudyTables]:
     if len(set(names)) < max(2, len(names)):
         raise RecordError("study compare", [f"needs two different studies, got {', '.join(names)}"])
-    return [read_tables(record, in_full=False) for record in _records(root, names)]
+    # By the names of their folders: a copy has the name of the study that it is a copy of.
+    return [
+        replace(read_tables(record, in_full=False), name=name)
+        for name, record in zip(names, _records(root, names), strict=True)
+    ]
 
 
 def _ranks(studies: Sequence[StudyTables]) -> list[str]:

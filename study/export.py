@@ -6,7 +6,7 @@ from shutil import copytree
 import pandas as pd
 
 from analysis.intervals import mean_intervals
-from study import confirmation
+from study import confirmation, products
 from study.command import command
 from study.config import StudyConfig
 from study.errors import RecordError
@@ -110,6 +110,7 @@ def _write(
     content = exported(record, found, confirmations)
     shown = confirmations[0] if confirmations else found
     (folder / "configuration.yaml").write_text(dump(content), encoding="utf-8")
+    products.tensors(record, shown, "weights")  # or says why there are none
     places.copy(record.files(shown) / "weights.safetensors", folder / "weights.safetensors")
     told = f"No `model.pt2`: `{command('export', record.config.name)}` writes it."
     if with_program:

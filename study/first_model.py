@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors.torch import load
 from torch import Tensor
 
+from study import products
 from study.record import Record, Result
 from trainables.configuration import Configuration
 from trainables.model import GroupModel
@@ -49,11 +49,14 @@ class FirstModel(NamedTuple):
 
 
 def first_model(record: Record, result: Result) -> FirstModel:
-    """The model of the first member of a complete trial that was trained."""
-    files = record.files(result)
-    weights = load((files / "weights.safetensors").read_bytes())
-    example = load((files / "example.safetensors").read_bytes())
-    reference = files / "reference.safetensors"
+    """The model of the first member of a complete trial that was trained.
+
+    Raises:
+        RecordError: if its files are missing or damaged.
+    """
+    weights = products.tensors(record, result, "weights")
+    example = products.tensors(record, result, "example")
+    has_reference = (record.files(result) / "reference.safetensors").exists()
     return FirstModel(
         content={
             "configuration": result.trial.configuration,
@@ -62,7 +65,7 @@ def first_model(record: Record, result: Result) -> FirstModel:
         },
         weights={name[2:]: tensor for name, tensor in weights.items() if name.startswith("0.")},
         example=example,
-        reference=load(reference.read_bytes()) if reference.exists() else None,
+        reference=products.tensors(record, result, "reference") if has_reference else None,
     )
 
 

@@ -6,12 +6,14 @@ A run carries three tags that identify it: ``study.id``, the study; ``study.key`
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar, final
 
+import pyarrow as pa
 from mlflow import MlflowClient
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, Run, RunTag
 
@@ -155,8 +157,10 @@ class Mirror:
         with TemporaryDirectory() as folder:
             for name in (name for name in PRODUCTS if (files / name).exists()):
                 places.stand_in(files / name, Path(folder) / name)
-            pairs = gap_picture.pairs(Path(folder) / "bounds.parquet", size)
-            gap_picture.draw(pairs, size).save(Path(folder) / "bound_gap.png")
+            # Without a picture, where what it would show is gone or damaged.
+            with suppress(FileNotFoundError, pa.ArrowException):
+                pairs = gap_picture.pairs(Path(folder) / "bounds.parquet", size)
+                gap_picture.draw(pairs, size).save(Path(folder) / "bound_gap.png")
             self.client.log_artifacts(run_id, folder)
 
     def _set_status(self, known: _Known, projection: Projection) -> None:

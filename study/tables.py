@@ -5,19 +5,19 @@ import math
 from dataclasses import replace
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from analysis.leaderboard import best_runs
 from analysis.tables import SCHEMAS, StudyTables, table
+from study import products
 from study.importance import importances
 from study.legality import is_covered
 from study.record import Record, Result, Trial
-from trainables import places
 from trainables.attempt import numbers
 from trainables.configuration import Configuration
 from trainables.tasks import EXHIBITED, PREFIXES
 
-FILES = {"bounds": "bounds.parquet", "maps": "map.parquet", "witnesses": "witness.parquet"}
+FILES = {"bounds": "bounds", "maps": "map", "witnesses": "witness"}
+"""Names of the tables of attempts, by those of the tables that all of them make up."""
 
 
 def read_tables(record: Record, *, in_full: bool = True) -> StudyTables:
@@ -27,6 +27,9 @@ def read_tables(record: Record, *, in_full: bool = True) -> StudyTables:
         record: of the study.
         in_full: whether the tables that take time are filled too: importances, pairs of groups of
             the best trials and their confirmations, and what models on the test points have left.
+
+    Raises:
+        RecordError: if a table of an attempt is damaged.
     """
     config = record.config
     results = {result.trial.key: result for result in record.results()}
@@ -115,10 +118,11 @@ def _joined(record: Record, name: str, results: list[Result]) -> pd.DataFrame:
     """One table of all complete trials that have left it."""
     found = []
     for result in results:
-        path = record.files(result) / FILES[name]
-        if result.outcome.state == "complete" and path.exists():
-            of_trial = pq.read_table(places.readable(path)).to_pandas()
-            found.append(of_trial.assign(key=result.trial.key))
+        if result.outcome.state != "complete":
+            continue
+        of_trial = products.table(record, result, FILES[name])
+        if of_trial is not None:
+            found.append(of_trial.to_pandas().assign(key=result.trial.key))
     if not found:
         return table(name, [])
     joined: pd.DataFrame = pd.concat(found, ignore_index=True)[SCHEMAS[name].names]
