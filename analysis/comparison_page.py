@@ -10,6 +10,7 @@ from analysis.across_studies import confirmed_qualities, obstacle
 from analysis.comparison import comparison, differing_metrics
 from analysis.figures import critical_difference, studies_side_by_side
 from analysis.metric_names import in_words
+from analysis.pictures import picture
 from analysis.tables import StudyTables
 
 PAGE = "comparison.html"
@@ -26,8 +27,8 @@ def write(studies: Sequence[StudyTables], folder: Path) -> Path:
         The path of the page.
     """
     pictures = [
-        pages.picture(studies_side_by_side, studies_side_by_side.data(studies)),
-        pages.picture(critical_difference, critical_difference.data_across(studies)),
+        picture(studies_side_by_side.__name__, studies_side_by_side.data(studies)),
+        picture(critical_difference.__name__, critical_difference.data_across(studies)),
     ]
     qualities = confirmed_qualities(studies)
     frames = {

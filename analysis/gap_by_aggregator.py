@@ -3,7 +3,7 @@
 import pandas as pd
 
 from analysis.leaderboard import best_runs
-from analysis.significance import pairs, repeated
+from analysis.significance import differences, repeated
 from analysis.tables import StudyTables
 
 ALIKE = ["encoder", "loss"]
@@ -38,5 +38,5 @@ def _differences(gaps: pd.DataFrame, block: pd.DataFrame) -> pd.DataFrame:
     alike = gaps[[name for name in gaps if name in aggregators]].rename(columns=aggregators)
     if alike.shape[1] < 2:
         return pd.DataFrame()
-    found = pairs(alike).rename(columns={"higher": "larger", "lower": "smaller"})
+    found = differences(alike).rename(columns={"higher": "larger", "lower": "smaller"})
     return found.assign(**block[ALIKE].iloc[0])

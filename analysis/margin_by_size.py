@@ -36,11 +36,11 @@ def margin_by_size(tables: StudyTables) -> pd.DataFrame:
 
 def _by_size(tables: StudyTables) -> pd.DataFrame:
     """One row per trial and group size, a column for each quantity, lengths in scales."""
-    names = tables.metrics["name"].str.extract(r"^bound/(?P<quantity>\w+)\.size(?P<size>\d+)$")
-    wanted = names["quantity"].isin([*QUANTITIES, "scale"])
-    rows = tables.metrics[wanted].assign(
-        quantity=names["quantity"][wanted], size=names["size"][wanted].astype(int)
-    )
+    # There are many trials, and few names.
+    known = pd.Series(tables.metrics["name"].unique(), dtype=str)
+    names = known.str.extract(r"^bound/(?P<quantity>\w+)\.size(?P<size>\d+)$").assign(name=known)
+    names = names[names["quantity"].isin([*QUANTITIES, "scale"])].astype({"size": int})
+    rows = tables.metrics.merge(names, on="name")
     wide = rows.pivot(index=["key", "size"], columns="quantity", values="value")
     wide = wide.reindex(columns=[*QUANTITIES, "scale"])
     wide[IN_SCALES] = wide[IN_SCALES].div(wide["scale"], axis=0)

@@ -1,65 +1,14 @@
-"""What every page has: tables, and figures that are drawn, shown and kept as files."""
+"""What every page has: tables, and figures that are shown and kept as files."""
 
-from base64 import b64encode
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
-import matplotlib as mpl
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from analysis.pictures import Picture
 from analysis.table_files import replace, write_data, write_tables
-
-RESOLUTION = 200
-"""Dots per inch: two to a page pixel."""
-
-
-class Picture(NamedTuple):
-    """A drawn figure as files and as the page shows it; ``data`` is what it shows."""
-
-    name: str
-    title: str
-    caption: str
-    data: pd.DataFrame
-    png: bytes
-    svg: bytes
-
-    @property
-    def address(self) -> str:
-        """The PNG inside an address, so that the page asks for no other file."""
-        return f"data:image/png;base64,{b64encode(self.png).decode()}"
-
-
-def picture(module: ModuleType, data: Any) -> Picture:
-    """Draws a figure.
-
-    Args:
-        module: offers ``CAPTION``, ``title`` and ``draw``.
-        data: what it is drawn from.
-    """
-    files = {}
-    # Unless told otherwise, an SVG holds the date and glyph names hashed with a random salt.
-    with mpl.rc_context({"svg.hashsalt": "groupstudy"}):
-        figure = module.draw(data)
-        # Laid out once, not for each file.
-        figure.draw_without_rendering()
-        figure.set_layout_engine(None)
-        for kind, metadata in (("png", {}), ("svg", {"Date": None})):
-            stream = BytesIO()
-            figure.savefig(stream, format=kind, dpi=RESOLUTION, metadata=metadata)
-            files[kind] = stream.getvalue()
-    name = module.__name__.rpartition(".")[2]
-    return Picture(name, module.title(data), module.CAPTION, _shown(data), **files)
-
-
-def _shown(data: tuple[Any, ...]) -> pd.DataFrame:
-    """The frame among what a figure is drawn from; it holds one, or a series."""
-    (frame,) = (value for value in data if isinstance(value, pd.DataFrame | pd.Series))
-    is_numbered = isinstance(frame.index, pd.RangeIndex)
-    return frame if isinstance(frame, pd.DataFrame) and is_numbered else frame.reset_index()
 
 
 def write(

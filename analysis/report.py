@@ -29,6 +29,7 @@ from analysis.gap_correlation import WITH, gap_correlation
 from analysis.leaderboard import best_trials, confirmations, leaderboard
 from analysis.margin_by_size import margin_by_size
 from analysis.metric_names import BOUNDS, in_words
+from analysis.pictures import Drawers, Picture
 from analysis.seeds_needed import MOST, STATED, recommended
 from analysis.significance import obstacle, pairs, repeated_qualities
 from analysis.summary import reasons, summary
@@ -56,18 +57,21 @@ FIGURES = (
 PAGE = "report.html"
 
 
-def write(tables: StudyTables, folder: Path) -> Path:
+def write(tables: StudyTables, folder: Path, drawers: Drawers | None = None) -> Path:
     """Writes ``report.html``, ``tables/`` and ``figures/``; see :func:`analysis.pages.write`.
 
     Args:
         tables: the study, at any stage; whatever is missing is said to be missing.
         folder: where to write; made if absent.
+        drawers: of the figures; by default this process alone.
 
     Returns:
         The path of the page.
     """
-    pictures = [pages.picture(module, module.data(tables)) for module in FIGURES]
+    drawers = drawers or Drawers()
+    drawers.begin([(module, module.data(tables)) for module in FIGURES])
     frames = _frames(tables)
+    pictures = drawers.pictures()
     page = folder / PAGE
     pages.write(page, _page(tables, frames, pictures), pictures, frames)
     return page
@@ -90,9 +94,7 @@ def _frames(tables: StudyTables) -> dict[str, pd.DataFrame]:
     }
 
 
-def _page(
-    tables: StudyTables, frames: dict[str, pd.DataFrame], pictures: list[pages.Picture]
-) -> str:
+def _page(tables: StudyTables, frames: dict[str, pd.DataFrame], pictures: list[Picture]) -> str:
     return pages.rendered(
         "report.html",
         study=tables,

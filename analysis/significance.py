@@ -70,11 +70,33 @@ def obstacle(qualities: pd.DataFrame) -> str:
 def pairs(qualities: pd.DataFrame) -> pd.DataFrame:
     """Paired t-tests of all pairs of combinations, corrected together as Holm (1979) does.
 
-    A pair is made of two runs of the same seed: what it does to both cancels in the difference.
     Test points and their division into groups are those of the study and no source of chance here:
     what varies is the seed, and what is concluded is about fresh seeds on these data, not about
-    other data. Differences are taken to be roughly normal. No difference shown is not equality:
-    the interval says which differences remain possible.
+    other data. No difference shown is not equality: the interval says which differences remain
+    possible.
+
+    Args:
+        qualities: one row per seed, one column per combination; NaN where not measured.
+
+    Returns:
+        As from ``differences``, with two more columns: ``corrected_p``, and ``conclusion``, in
+        words.
+    """
+    found = differences(qualities)
+    # A pair that cannot be tested stays in the family, as one that shows nothing.
+    corrected = multipletests(found["p"].fillna(1.0), method="holm")[1]
+    tested = found["p"].notna()
+    found["corrected_p"] = np.where(tested, corrected, np.nan)
+    found["conclusion"] = np.where(found["n"] > 1, NO_SPREAD, TOO_FEW)
+    found.loc[tested, "conclusion"] = np.where(corrected[tested] < LEVEL, SHOWN, NOT_SHOWN)
+    return found
+
+
+def differences(qualities: pd.DataFrame) -> pd.DataFrame:
+    """Paired t-tests of all pairs of combinations, each for itself.
+
+    A pair is made of two runs of the same seed: what it does to both cancels in the difference.
+    Differences are taken to be roughly normal.
 
     Args:
         qualities: one row per seed, one column per combination; NaN where not measured.
@@ -83,23 +105,18 @@ def pairs(qualities: pd.DataFrame) -> pd.DataFrame:
         One row per pair, in the order of the columns. Columns: ``higher`` and ``lower``, the
         combinations by their mean over common seeds; ``n``, common seeds; ``difference``, mean
         of higher minus lower, with ``difference_low`` and ``difference_high``, its 95% t-interval
-        for this pair alone; ``deviation`` of the differences; ``p`` and ``corrected_p``;
-        ``conclusion``, in words. What needs two common seeds is missing below that; differences
-        that are equal for every seed have no ``p``.
+        for this pair alone; ``deviation`` of the differences; ``p``. What needs two common seeds is
+        missing below that; differences that are equal for every seed have no ``p``.
     """
-    found, differences = _differences(qualities)
-    spread = differences.max() - differences.min()
+    found, by_seed = _by_seed(qualities)
+    spread = by_seed.max() - by_seed.min()
     tested = found.index[(found["n"] > 1) & (spread > ROUNDING)]
     if len(tested):
-        test = ttest_1samp(differences[tested], 0.0, nan_policy="omit")
+        test = ttest_1samp(by_seed[tested], 0.0, nan_policy="omit")
         interval = test.confidence_interval(CONFIDENCE)
         found.loc[tested, "difference_low"] = interval.low
         found.loc[tested, "difference_high"] = interval.high
         found.loc[tested, "p"] = test.pvalue
-    # A pair that cannot be tested stays in the family, as one that shows nothing.
-    corrected = multipletests(found["p"].fillna(1.0), method="holm")[1]
-    found.loc[tested, "corrected_p"] = corrected[tested]
-    found.loc[tested, "conclusion"] = np.where(corrected[tested] < LEVEL, SHOWN, NOT_SHOWN)
     return found
 
 
@@ -109,25 +126,23 @@ def are_different(found: pd.DataFrame) -> set[frozenset[str]]:
     return {frozenset(names) for names in zip(shown["higher"], shown["lower"], strict=True)}
 
 
-def _differences(qualities: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _by_seed(qualities: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """A row for every pair without its test, and its differences as a column of that number."""
     values, names = qualities.to_numpy(float), qualities.columns.to_numpy()
     first, second = np.triu_indices(len(names), 1)
-    differences = pd.DataFrame(values[:, first] - values[:, second])
-    is_lower = differences.mean() < 0
-    differences *= np.where(is_lower, -1, 1)
+    by_seed = pd.DataFrame(values[:, first] - values[:, second])
+    is_lower = by_seed.mean() < 0
+    by_seed *= np.where(is_lower, -1, 1)
     found = pd.DataFrame(
         {
             "higher": names[np.where(is_lower, second, first)],
             "lower": names[np.where(is_lower, first, second)],
-            "n": differences.count(),
-            "difference": differences.mean(),
+            "n": by_seed.count(),
+            "difference": by_seed.mean(),
             "difference_low": np.nan,
             "difference_high": np.nan,
-            "deviation": differences.std(),
+            "deviation": by_seed.std(),
             "p": np.nan,
-            "corrected_p": np.nan,
-            "conclusion": np.where(differences.count() > 1, NO_SPREAD, TOO_FEW),
         }
     )
-    return found, differences
+    return found, by_seed

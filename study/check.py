@@ -9,6 +9,7 @@ from study import root as root_folder
 from study.addresses import database_problems, tracking_problems
 from study.config import (
     AlgorithmSection,
+    BudgetSection,
     DataSection,
     ProtocolSection,
     SearchSection,
@@ -64,13 +65,14 @@ def prepare(path: Path, root: Place, source: str | None = None) -> Study:
     points, of_points = _points(content)
     protocol, _ = validate(ProtocolSection, content.get("protocol", {}))
     algorithm, _ = validate(AlgorithmSection, content.get("algorithm", {}))
+    budget, _ = validate(BudgetSection, content.get("budget", {}))
     data, of_division = _divided(content, points)
     right = sound(StudyConfig, content)
     tracking = right.get("tracking", {}).get("uri")
     database = right.get("storage", {}).get("database")
     problems += [
         *of_components,
-        *contradictions(protocol, algorithm),
+        *contradictions(protocol, algorithm, budget),
         *tracking_problems(tracking),
         *database_problems(database),
         *root_folder.problems(root, config.name if config else "", database, tracking),

@@ -168,12 +168,16 @@ class Conductor:
         # Towards the end packs shrink, so that all processes end at about the same time.
         share = -(sum(missing.values()) // -self._concurrent)
         size = min(self._config.budget.pack, missing[label], share)
-        return [self._next_trial(label) for _ in range(size)]
+        trials: list[Trial] = []
+        for _ in range(size):
+            is_like = trials and self._config.budget.alike
+            trials.append(self._next_trial(label, trials[0] if is_like else None))
+        return trials
 
-    def _next_trial(self, label: str) -> Trial:
+    def _next_trial(self, label: str, like: Trial | None) -> Trial:
         if self._waiting[label]:
             return self._waiting[label].popleft()
-        trial = self._proposals[label].ask()
+        trial = self._proposals[label].ask(like)
         self._record.plan(trial)
         return trial
 

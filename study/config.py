@@ -68,6 +68,11 @@ class BudgetSection(_Section):
         description="whether members of a pack that share shapes are stepped as one where a short "
         "try shows that to be faster, which changes figures by rounding",
     )
+    alike: bool = Field(
+        default=False,
+        description="whether trials of a pack share every choice and whole number and differ in "
+        "real numbers only, so that all are stepped as one; fewer choices are tried",
+    )
     concurrent_packs: int | None = Field(
         default=None,
         ge=1,

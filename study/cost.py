@@ -27,7 +27,7 @@ UNPRUNED = 0.75
 """Share of the work of a search that is left where trials may be pruned."""
 BESIDE = 1.4 * GIB
 """Bytes of the driver, of Ray and of what writes to MLflow."""
-RECORDED, REPORTED = 0.2 * MIB, 10 * MIB
+RECORDED, REPORTED = 0.2 * MIB, 20 * MIB
 """Bytes in the record and in MLflow: of a trial besides weights and pairs of groups; of a study."""
 
 
@@ -108,8 +108,9 @@ def _stacked(study: Study, combination: Combination) -> int:
     if study.config.budget.stacked == "never":
         return 1
     spaces = combination.distributions().values()
-    is_alike = all(isinstance(space, FloatDistribution) for space in spaces)
-    return len(study.data.folds) * (study.config.budget.pack if is_alike else 1)
+    budget = study.config.budget
+    is_alike = budget.alike or all(isinstance(space, FloatDistribution) for space in spaces)
+    return len(study.data.folds) * (budget.pack if is_alike else 1)
 
 
 def estimated(study: Study, branches: list[Branch], packs: int, start: float) -> Cost:

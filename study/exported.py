@@ -86,7 +86,7 @@ def load(path: Path) -> ExportedConfiguration:
     content, problems = validate(ExportedConfiguration, read_yaml(path))
     if content is not None:
         problems = [
-            *contradictions(content.protocol, None),
+            *contradictions(content.protocol, None, None),
             *_configuration_problems(content.configuration),
             *_run_problems("search", content.search, content.data.folds),
             *(

@@ -1,6 +1,7 @@
 """Which combinations can be, and can learn: every rule that spans several components."""
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -42,6 +43,7 @@ def problems(
     return list(dict.fromkeys(found))
 
 
+@cache
 def is_covered(aggregator: str) -> bool:
     """Whether the theorem speaks of an aggregator: its results stay in the members' convex hull."""
     return catalogue.load("aggregator", aggregator).outside_hull is None

@@ -91,14 +91,20 @@ class Proposals:
             # A driver that was lost in the middle of this has put in some of them.
             self._study.enqueue_trial(values, skip_if_exists=True)
 
-    def ask(self) -> Trial:
-        """Proposes the next trial."""
+    def ask(self, like: Trial | None = None) -> Trial:
+        """Proposes the next trial.
+
+        Args:
+            like: a running trial from which it may differ in real numbers only.
+        """
         label = crc32(self.label.encode())
         seed, fixed = (
             int(np.random.SeedSequence([self._config.seed, label, *more]).generate_state(1)[0])
             for more in ([1 + self.asked], [0])
         )
         sampler = samplers.sampler(self._config, seed, fixed)
+        if like is not None:
+            sampler = samplers.sharing(sampler, self._asked[like.key])
         is_modelling = self._config.algorithm.sampler in samplers.MODELLING
         self._study.sampler = self._recent.sampler(sampler) if is_modelling else sampler
         with warnings.catch_warnings():

@@ -1,6 +1,7 @@
 """The report of a study, in its folder."""
 
 from analysis import report
+from analysis.pictures import drawers
 from study.record import Record
 from study.tables import read_tables
 from trainables import places
@@ -9,6 +10,7 @@ from trainables.places import Place
 
 def write(record: Record) -> Place:
     """Writes the report, and returns its page."""
-    with places.filled(record.report_page.parent) as local:
-        report.write(read_tables(record), local)
-    return record.report_page
+    page, count = record.report_page, len(record.trials())
+    with drawers(count) as team, places.filled(page.parent) as local:
+        report.write(read_tables(record), local, team)
+    return page

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import optuna
+from optuna.distributions import FloatDistribution
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
@@ -49,6 +50,18 @@ def sampler(config: StudyConfig, seed: int, fixed_seed: int) -> BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return make[config.algorithm.sampler]()
+
+
+def sharing(sampler: BaseSampler, trial: optuna.Trial) -> BaseSampler:
+    """A sampler of all but the choices and whole numbers, which are those of a trial."""
+    shared = {
+        name: value
+        for name, value in trial.params.items()
+        if not isinstance(trial.distributions[name], FloatDistribution)
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.PartialFixedSampler(shared, sampler)
 
 
 def pruner(config: StudyConfig) -> BasePruner:

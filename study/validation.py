@@ -4,7 +4,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from study.config import LONGEST_NAME, AlgorithmSection, ProtocolSection
+from study.config import LONGEST_NAME, AlgorithmSection, BudgetSection, ProtocolSection
 from trainables.wording import broken_rule, nearest, shown
 
 Section = TypeVar("Section", bound=BaseModel)
@@ -19,10 +19,14 @@ def validate(model: type[Section], content: Any) -> tuple[Section | None, list[s
 
 
 def contradictions(
-    protocol: ProtocolSection | None, algorithm: AlgorithmSection | None
+    protocol: ProtocolSection | None,
+    algorithm: AlgorithmSection | None,
+    budget: BudgetSection | None,
 ) -> list[str]:
     """Rules across keys and sections; None stands for a section that is wrong by itself."""
     problems = _protocol_problems(protocol) if protocol else []
+    if algorithm and budget and algorithm.sampler == "cmaes" and budget.alike:
+        problems.append("budget.alike: cmaes models all parameters or none; say `alike: false`")
     if protocol and algorithm and len(protocol.objectives) > 1:
         if algorithm.pruner != "none":
             problems.append("algorithm.pruner: two objectives cannot be pruned; say `pruner: none`")

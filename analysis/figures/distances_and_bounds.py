@@ -75,8 +75,9 @@ def draw(data: DistancesAndBounds) -> Figure:
     axes = drawing.panels(figure, rows, columns, sharex=True, sharey=True)
     axes[0].set_xlim(left=0, right=1.05 * data.pairs["distance"].max() or 1)
     axes[0].set_ylim(min(0, data.pairs["value"].min()), 1.05 * data.pairs["value"].max() or 1)
+    of_combination = data.pairs.groupby("combination")
     for ax, name in zip(axes, data.combinations, strict=False):
-        _draw_pairs(ax, data.pairs[data.pairs["combination"] == name])
+        _draw_pairs(ax, of_combination.get_group(name))
         ax.set_title(drawing.label(name, 30), loc="left", fontsize=8)
     for ax in axes[len(data.combinations) :]:
         ax.set_axis_off()

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
@@ -47,8 +48,9 @@ def draw(data: OfLeader) -> Figure:
     heights = np.column_stack([_axis(ax, at, data.trials[n]) for at, n in enumerate(names)])
     norm = Normalize(data.trials["quality"].min(), data.trials["quality"].max())
     colours = colormaps["viridis_r"](norm(data.trials["quality"]))
-    for line, colour in zip(heights, colours, strict=True):
-        ax.plot(range(len(names)), line, color=colour, lw=1.1, alpha=0.75)
+    across = np.broadcast_to(np.arange(len(names)), heights.shape)
+    lines = np.stack([across, heights], axis=-1)
+    ax.add_collection(LineCollection(list(lines), colors=colours, linewidths=1.1, alpha=0.75))
     labels = [re.sub("[._]", r"\g<0>\n", drawing.plain(str(name))) for name in names]
     ax.set_xticks(range(len(names)), labels)
     ax.set_yticks([])

@@ -71,6 +71,7 @@ def _draw(ax: Axes, values: pd.Series, quality: pd.Series, name: str) -> None:
         across = values.astype(float).to_numpy()
         if is_wide(values):
             ax.set_xscale("log")
+            ax.minorticks_off()
         elif values.nunique() <= FEW:
             known = sorted(values.dropna().unique())
             ax.set_xticks(known, [f"{value:.3g}" for value in known])

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis import drawing
@@ -20,12 +19,21 @@ CAPTION = (
     "every bound grows with it. Mislabelled or unreadable points show themselves here first. "
     "Images are drawn as images, other points as their features in order."
 )
+LOOKS = drawing.looks(("anchor", "positive", "negative"))
 
 
 class Witness(NamedTuple):
     """``points`` has the columns of the table of witnesses, and ``combination``, best first."""
 
     points: pd.DataFrame
+
+
+class Found(NamedTuple):
+    """A witness as it is drawn: its label, and of its three points the names and values."""
+
+    label: str
+    names: list[str]
+    points: list[np.ndarray]
 
 
 def data(tables: StudyTables) -> Witness:
@@ -51,30 +59,49 @@ def title(data: Witness) -> str:
 
 
 def draw(data: Witness) -> Figure:
-    """A row of three points for each combination."""
+    """A row for each combination: three images, or three curves over the features."""
     if data.points.empty:
         return drawing.missing(title(data), "no confirmation has left the points behind its m* yet")
-    rows = len(data.points) // 3
-    figure = drawing.sheet(title(data), 0.8 + 1.8 * rows)
-    axes = drawing.panels(figure, rows, 3)
-    for ax, (_, point) in zip(axes, data.points.iterrows(), strict=True):
-        _draw(ax, np.asarray(point["values"], dtype=float).reshape(point["shape"]))
-        ax.set_title(drawing.plain(f"{point['role']}: {point['class_name']}"), fontsize=9)
-    for ax, (_, point) in zip(axes[::3], data.points.iloc[::3].iterrows(), strict=True):
-        label = drawing.label(point["combination"], 26)
-        ax.set_ylabel(f"{label}\nm* = {point['excess']:.3f}", fontsize=8)
+    found = [
+        Found(
+            f"{drawing.label(rows['combination'].iloc[0], 26)}\nm* = {rows['excess'].iloc[0]:.3f}",
+            [drawing.plain(f"{row['role']}: {row['class_name']}") for _, row in rows.iterrows()],
+            [_values(row) for _, row in rows.iterrows()],
+        )
+        for _, rows in data.points.groupby("combination", sort=False)
+    ]
+    figure = drawing.sheet(title(data), 0.8 + 1.8 * len(found))
+    (_draw_images if _is_image(found[0].points[0]) else _draw_curves)(figure, found)
     return figure
 
 
-def _draw(ax: Axes, point: np.ndarray) -> None:
-    ax.grid(visible=False)
-    if point.ndim == 3 and point.shape[0] in CHANNELS:
-        image = point[0] if point.shape[0] == 1 else point.transpose(1, 2, 0)
-        ax.imshow(image, cmap="gray", vmin=0, vmax=1)
-        ax.set_xlabel(f"{image.shape[0]} × {image.shape[1]} pixels", fontsize=8)
-        ax.set_xticks([])
-        ax.set_yticks([])
-        ax.spines[:].set_visible(False)
-    else:
-        ax.plot(point.ravel(), lw=0.9, color=drawing.COLOURS[0])
-        ax.set_xlabel("feature")
+def _values(row: pd.Series) -> np.ndarray:
+    return np.asarray(row["values"], dtype=float).reshape(row["shape"])
+
+
+def _is_image(point: np.ndarray) -> bool:
+    return point.ndim == 3 and point.shape[0] in CHANNELS
+
+
+def _draw_images(figure: Figure, found: list[Found]) -> None:
+    axes = drawing.panels(figure, len(found), 3)
+    for row, (label, names, points) in enumerate(found):
+        for ax, name, point in zip(axes[3 * row : 3 * row + 3], names, points, strict=True):
+            image = point[0] if point.shape[0] == 1 else point.transpose(1, 2, 0)
+            ax.imshow(image, cmap="gray", vmin=0, vmax=1)
+            ax.set_title(name, fontsize=9)
+            ax.set_xlabel(f"{image.shape[0]} × {image.shape[1]} pixels", fontsize=8)
+            ax.set(xticks=[], yticks=[])
+            ax.grid(visible=False)
+            ax.spines[:].set_visible(False)
+        axes[3 * row].set_ylabel(label, fontsize=8)
+
+
+def _draw_curves(figure: Figure, found: list[Found]) -> None:
+    axes = drawing.panels(figure, len(found), 1, sharex=True)
+    for ax, (label, names, points) in zip(axes, found, strict=True):
+        for name, point, look in zip(names, points, LOOKS.values(), strict=True):
+            ax.plot(point.ravel(), look.line, lw=1.1, color=look.colour, label=name)
+        ax.set_ylabel(label, fontsize=8)
+        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8, frameon=False)
+    axes[-1].set_xlabel("feature")

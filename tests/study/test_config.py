@@ -136,6 +136,12 @@ def test_a_problem_inside_a_list_or_of_another_key_is_named_there(tmp_path, chan
     assert refused(tmp_path, change) == [problem]
 
 
+def test_a_sampler_that_models_all_parameters_or_none_is_not_asked_for_some(tmp_path):
+    assert refused(tmp_path, "budget.alike: true", "algorithm.sampler: cmaes") == [
+        "budget.alike: cmaes models all parameters or none; say `alike: false`"
+    ]
+
+
 def test_two_objectives_need_a_sampler_that_knows_them(tmp_path):
     two = ["protocol.objectives: [quality, relative_gap]", "algorithm.pruner: none"]
     assert refused(tmp_path, *two, "algorithm.sampler: cmaes") == [

@@ -29,8 +29,8 @@ class Driver:
         self.journal = folder / "small" / "optuna.journal"
         self.proposals = Proposals(self.record, combination, open_storage(self.record))
 
-    def ask(self):
-        trial = self.proposals.ask()
+    def ask(self, like=None):
+        trial = self.proposals.ask(like)
         self.record.plan(trial)
         return trial
 
@@ -100,6 +100,24 @@ def test_a_restarted_driver_proposes_what_the_first_would_have(tmp_path):
         configurations.append(found)
     assert configurations[0] == configurations[1]
     assert len({str(found) for found in configurations[0]}) == 5
+
+
+@pytest.mark.parametrize("sampler", ["nsga2", "qmc", "random", "tpe"])
+def test_a_trial_like_another_differs_from_it_in_real_numbers_only(tmp_path, sampler):
+    width, rate = "search.encoder.linear.width", "search.training.learning_rate"
+    spaces = [f"{width}: {{low: 8, high: 64}}", f"{rate}: {{low: 0.001, high: 0.01}}"]
+    driver = Driver(tmp_path, f"algorithm.sampler: {sampler}", *spaces)
+    widths = []
+    for number in range(5):
+        first = driver.ask()
+        like = [driver.ask(first) for _ in range(2)]
+        of_all = [trial.configuration for trial in (first, *like)]
+        assert len({found["encoder"]["linear"]["width"] for found in of_all}) == 1
+        assert len({found["training"]["learning_rate"] for found in of_all}) > 1
+        widths.append(of_all[0]["encoder"]["linear"]["width"])
+        for trial in (first, *like):
+            driver.finish(trial, quality=number / 10)
+    assert len(set(widths)) > 1
 
 
 def test_running_trials_come_back_as_they_were(tmp_path):

@@ -146,6 +146,16 @@ def test_trials_that_a_lost_driver_left_come_before_new_ones(driver):
     assert [trial.number for trial in pack] == [0, 1, 2]
 
 
+@pytest.mark.parametrize("alike", [True, False])
+def test_the_trials_of_a_pack_share_their_choices_where_that_is_asked(driver, alike):
+    widths = "search.encoder.linear.width: {low: 8, high: 512}"
+    study = driver(widths, f"budget.alike: {str(alike).lower()}", "budget.pack: 4")
+    pack = study.conductor.next_pack("first")
+    found = {trial.configuration["encoder"]["linear"]["width"] for trial in pack}
+    assert len(pack) == 4
+    assert (len(found) == 1) == alike
+
+
 @pytest.mark.parametrize(
     ("concurrent", "sizes"), [(1, [4, 4]), (2, [4, 2, 1, 1]), (3, [3, 2, 1, 1, 1]), (8, [1] * 8)]
 )

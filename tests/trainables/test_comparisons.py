@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from trainables.comparisons import compared, sorted_negatives
+from trainables.comparisons import ANCHORS, WHOLE, compared, sorted_negatives, summed_in_tiles
 from trainables.contracts import LabelledEmbeddings
 
 LABELS = torch.tensor([0, 0, 1, 1, 1, 2])
@@ -21,6 +21,27 @@ def test_every_row_is_compared_with_every_other():
             torch.testing.assert_close(apart[one, other], expected)
             assert positive[one, other] == (one != other and LABELS[one] == LABELS[other])
             assert negative[one, other] == (LABELS[one] != LABELS[other])
+
+
+@pytest.mark.parametrize("count", [WHOLE, WHOLE + 1])
+def test_of_many_rows_only_a_tile_is_compared_at_once(count):
+    torch.manual_seed(0)
+    embeddings = torch.randn(count, 2, dtype=torch.float64, requires_grad=True)
+    given = LabelledEmbeddings(embeddings, torch.arange(count) % 7)
+    sizes = []
+
+    def sums(rows, anchors):
+        apart, positive, negative = compared(rows, anchors)
+        sizes.append(len(apart))
+        return (apart * positive).sum(), (apart * negative).sum()
+
+    apart, positive, negative = compared(given)
+    expected = ((apart * positive).sum(), (apart * negative).sum())
+    found = summed_in_tiles(sums, given)
+    torch.testing.assert_close(found, expected)
+    gradients = [torch.autograd.grad(a - b, embeddings)[0] for a, b in (found, expected)]
+    torch.testing.assert_close(*gradients)
+    assert max(sizes) == (count if count <= WHOLE else ANCHORS)
 
 
 def test_rows_that_coincide_are_at_distance_0_and_have_no_gradient():

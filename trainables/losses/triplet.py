@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from trainables.comparisons import compared, sorted_negatives
+from trainables.comparisons import compared, sorted_negatives, summed_in_tiles
 from trainables.contracts import LabelledEmbeddings, Level, Loss, Need, Search, SearchAmong
 
 Mining = Literal["all", "semi_hard", "hard"]
@@ -71,13 +71,20 @@ class TripletLoss(Loss):
         return []
 
     def compare(self, rows: LabelledEmbeddings) -> Float[Tensor, ""]:
-        apart, positive, negative = compared(rows)
+        if self.swap:
+            # What a positive is from a negative is asked for too.
+            total, active, count = self._sums(rows, slice(None))
+        else:
+            total, active, count = summed_in_tiles(self._sums, rows)
+        return total / (active if self.average == "active" else count).clamp_min(1)
+
+    def _sums(self, rows: LabelledEmbeddings, anchors: slice) -> tuple[Tensor, Tensor, Tensor]:
+        """Sum of the hinges of mined triplets of some anchors; how many are active, and mined."""
         if self.mining == "hard":
             mined = self._hardest
         else:
             mined = self._each if self.swap or self.hinge == "softplus" else self._counted
-        total, active, count = mined(apart, positive, negative)
-        return total / (active if self.average == "active" else count).clamp_min(1)
+        return mined(*compared(rows, anchors))
 
     def _hinges(self, excess: Float[Tensor, "*triplets"]) -> Float[Tensor, "*triplets"]:
         """Of triplets, by how much ``d(a, p)`` exceeds ``d(a, n)``."""
@@ -85,9 +92,9 @@ class TripletLoss(Loss):
 
     def _hardest(
         self,
-        apart: Float[Tensor, "rows rows"],
-        positive: Bool[Tensor, "rows rows"],
-        negative: Bool[Tensor, "rows rows"],
+        apart: Float[Tensor, "anchors rows"],
+        positive: Bool[Tensor, "anchors rows"],
+        negative: Bool[Tensor, "anchors rows"],
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Sum of the hinges of each anchor's hardest triplet, and how many are active and exist."""
         positives = apart.masked_fill(~positive, 0)
@@ -101,9 +108,9 @@ class TripletLoss(Loss):
 
     def _each(
         self,
-        apart: Float[Tensor, "rows rows"],
-        positive: Bool[Tensor, "rows rows"],
-        negative: Bool[Tensor, "rows rows"],
+        apart: Float[Tensor, "anchors rows"],
+        positive: Bool[Tensor, "anchors rows"],
+        negative: Bool[Tensor, "anchors rows"],
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The same as :meth:`_counted`, from a cube of anchors, positives and negatives."""
         to_positive, to_negative = apart[:, :, None], apart[:, None]
@@ -118,9 +125,9 @@ class TripletLoss(Loss):
 
     def _counted(
         self,
-        apart: Float[Tensor, "rows rows"],
-        positive: Bool[Tensor, "rows rows"],
-        negative: Bool[Tensor, "rows rows"],
+        apart: Float[Tensor, "anchors rows"],
+        positive: Bool[Tensor, "anchors rows"],
+        negative: Bool[Tensor, "anchors rows"],
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Sum of all (or all semi-hard) hinges, and how many triplets are active and mined.
 

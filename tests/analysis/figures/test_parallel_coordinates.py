@@ -29,7 +29,7 @@ def test_what_differs_is_an_axis_the_most_important_first_and_the_best_is_drawn_
 
 def test_a_line_runs_through_the_values_of_its_trial():
     ax = draw(study()).axes[0]
-    lines = [line.get_ydata() for line in ax.lines if len(line.get_ydata()) == 3]
+    lines = [segment[:, 1] for segment in ax.collections[0].get_segments()]
     # Rates lie by their logarithms, choices side by side.
     expected = [[0, 0, 0], [0.5, 0, 0.5], [1, 1, 1]]
     assert np.allclose([list(line) for line in lines], expected)

@@ -10,6 +10,7 @@ from pytorch_metric_learning import distances, losses, miners, reducers
 from torch.nn.functional import normalize
 
 from trainables import catalogue
+from trainables.comparisons import WHOLE
 from trainables.contracts import LabelledEmbeddings
 from trainables.losses.triplet import TripletLoss
 
@@ -132,6 +133,35 @@ def test_as_many_triplets_are_active_as_in_the_oracle(name):
     total = oracle(name, average="all")[0] * outputs["n_triplets"]
     active = total / oracle(name, average="active")[0]
     assert active.item() == pytest.approx(outputs["n_active"], abs=1e-9)
+
+
+def anchor_by_anchor(embeddings, labels, margin, mining, average, hinge):
+    """What :func:`naive` gives, without a loop over triplets."""
+    apart, found = (embeddings[:, None] - embeddings).norm(dim=2), []
+    for anchor, to_all in enumerate(apart):
+        same = labels == labels[anchor]
+        positives = to_all[same & (torch.arange(len(labels)) != anchor)][:, None]
+        negatives = to_all[~same][None]
+        if mining == "hard":
+            positives, negatives = positives.amax(0, True), negatives.amin(1, True)
+        excess = positives - negatives + margin
+        if mining == "semi_hard":
+            excess = excess[(negatives > positives) & (excess > 0)]
+        found.append((excess.exp().log1p() if hinge == "softplus" else excess.relu()).flatten())
+    hinges = torch.cat(found)
+    return hinges.sum() / max(1, (hinges > 0).sum() if average == "active" else len(hinges))
+
+
+@pytest.mark.parametrize("mining", MINING)
+@pytest.mark.parametrize("hinge", ["relu", "softplus"])
+def test_many_rows_are_compared_in_tiles(mining, hinge):
+    embeddings, labels = random_rows(WHOLE + 1, classes=40)
+    options = {"margin": 0.3, "mining": mining, "average": "active", "hinge": hinge}
+    leaf = embeddings.clone().requires_grad_()
+    expected = anchor_by_anchor(leaf, torch.tensor(labels), **options)
+    value, gradient = value_and_gradient(embeddings, labels, **options)
+    torch.testing.assert_close(value, expected.detach(), **CLOSE)
+    torch.testing.assert_close(gradient, torch.autograd.grad(expected, leaf)[0], **CLOSE)
 
 
 @pytest.mark.parametrize("options", VARIANTS, ids=name_of)
