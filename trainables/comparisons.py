@@ -7,12 +7,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
-from torch.utils.checkpoint import checkpoint
 
 from trainables.contracts import LabelledEmbeddings
 
-WHOLE, ANCHORS = 512, 64
+WHOLE, ANCHORS = 256, 64
 """Up to so many rows are compared at once, of more so many with all."""
+EVERY = slice(None)
 
 
 class Comparisons(NamedTuple):
@@ -41,7 +41,7 @@ class SortedNegatives(NamedTuple):
         return count, self.running.gather(1, count)
 
 
-def compared(rows: LabelledEmbeddings, anchors: slice = slice(None)) -> Comparisons:
+def compared(rows: LabelledEmbeddings, anchors: slice = EVERY) -> Comparisons:
     """Compares every row with every other, or those rows that are the anchors."""
     # From differences: at coinciding rows the distance is exactly 0, and so is its gradient.
     apart = torch.cdist(
@@ -52,26 +52,44 @@ def compared(rows: LabelledEmbeddings, anchors: slice = slice(None)) -> Comparis
     return Comparisons(apart, same & (places[anchors, None] != places), ~same)
 
 
+def of_positives(
+    apart: Float[Tensor, "anchors rows"], positive: Bool[Tensor, "anchors rows"]
+) -> tuple[Float[Tensor, "anchors most"], Bool[Tensor, "anchors most"]]:
+    """Distances of each anchor's positives, and which of them are: as many as any anchor has.
+
+    How many that is decides on shapes, so neither vmap nor a compiled graph can do it.
+    """
+    most = int(positive.sum(1).amax())
+    columns = positive.byte().topk(most, 1).indices
+    return apart.gather(1, columns), positive.gather(1, columns)
+
+
 def summed_in_tiles(
     sums: Callable[[LabelledEmbeddings, slice], tuple[Tensor, ...]], rows: LabelledEmbeddings
 ) -> tuple[Tensor, ...]:
-    """Sums over all anchors; of many rows a tile at a time, computed again for the gradient.
+    """Sums over all anchors; of many rows a tile at a time, with the gradient of each at once.
 
     So what is held grows with the number of rows, and not with its square.
 
     Args:
-        sums: takes the rows and which of them are the anchors.
+        sums: takes the rows and which of them are the anchors; of its sums only the first has a
+            gradient.
         rows: of the step.
     """
     count = len(rows.labels)
     if count <= WHOLE:
-        return sums(rows, slice(None))
-    tiles = [slice(start, start + ANCHORS) for start in range(0, count, ANCHORS)]
-    found = [
-        checkpoint(sums, rows, tile, use_reentrant=False, preserve_rng_state=False)
-        for tile in tiles
-    ]
-    return tuple(torch.stack(parts).sum(0) for parts in zip(*found, strict=True))
+        return sums(rows, EVERY)
+    is_learning = torch.is_grad_enabled() and rows.embeddings.requires_grad
+    leaf = rows.embeddings.detach().requires_grad_(is_learning)
+    gradient, found = torch.zeros_like(leaf), []
+    for start in range(0, count, ANCHORS):
+        first, *others = sums(rows._replace(embeddings=leaf), slice(start, start + ANCHORS))
+        if is_learning:
+            gradient += torch.autograd.grad(first, leaf)[0]
+        found.append((first.detach(), *others))
+    total, *counts = (torch.stack(parts).sum(0) for parts in zip(*found, strict=True))
+    learning = (rows.embeddings * gradient).sum()
+    return total + (learning - learning.detach()), *counts
 
 
 def sorted_negatives(

@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from trainables.comparisons import ANCHORS, WHOLE, compared, sorted_negatives, summed_in_tiles
+from trainables.comparisons import (
+    ANCHORS,
+    WHOLE,
+    compared,
+    of_positives,
+    sorted_negatives,
+    summed_in_tiles,
+)
 from trainables.contracts import LabelledEmbeddings
 
 LABELS = torch.tensor([0, 0, 1, 1, 1, 2])
@@ -33,15 +40,26 @@ def test_of_many_rows_only_a_tile_is_compared_at_once(count):
     def sums(rows, anchors):
         apart, positive, negative = compared(rows, anchors)
         sizes.append(len(apart))
-        return (apart * positive).sum(), (apart * negative).sum()
+        return (apart.square() * positive).sum(), (negative * (apart < 1)).sum()
 
     apart, positive, negative = compared(given)
-    expected = ((apart * positive).sum(), (apart * negative).sum())
+    expected = ((apart.square() * positive).sum(), (negative * (apart < 1)).sum())
     found = summed_in_tiles(sums, given)
     torch.testing.assert_close(found, expected)
-    gradients = [torch.autograd.grad(a - b, embeddings)[0] for a, b in (found, expected)]
+    gradients = [torch.autograd.grad(2 * total, embeddings)[0] for total, _ in (found, expected)]
     torch.testing.assert_close(*gradients)
     assert max(sizes) == (count if count <= WHOLE else ANCHORS)
+    with torch.no_grad():
+        torch.testing.assert_close(summed_in_tiles(sums, given), expected)
+
+
+def test_positives_are_taken_out_of_all_rows():
+    apart, positive, _ = compared(rows())
+    distances, exists = of_positives(apart, positive)
+    assert exists.tolist() == [[True, False]] * 2 + [[True, True]] * 3 + [[False, False]]
+    for anchor in range(6):
+        found = distances[anchor][exists[anchor]].sort().values
+        torch.testing.assert_close(found, apart[anchor][positive[anchor]].sort().values)
 
 
 def test_rows_that_coincide_are_at_distance_0_and_have_no_gradient():

@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from trainables.comparisons import compared, sorted_negatives, summed_in_tiles
+from trainables.comparisons import EVERY, compared, of_positives, sorted_negatives, summed_in_tiles
 from trainables.contracts import LabelledEmbeddings, Level, Loss, Need, Search, SearchAmong
 
 Mining = Literal["all", "semi_hard", "hard"]
@@ -73,7 +73,7 @@ class TripletLoss(Loss):
     def compare(self, rows: LabelledEmbeddings) -> Float[Tensor, ""]:
         if self.swap:
             # What a positive is from a negative is asked for too.
-            total, active, count = self._sums(rows, slice(None))
+            total, active, count = self._sums(rows, EVERY)
         else:
             total, active, count = summed_in_tiles(self._sums, rows)
         return total / (active if self.average == "active" else count).clamp_min(1)
@@ -84,7 +84,9 @@ class TripletLoss(Loss):
             mined = self._hardest
         else:
             mined = self._each if self.swap or self.hinge == "softplus" else self._counted
-        return mined(*compared(rows, anchors))
+        apart, positive, negative = compared(rows, anchors)
+        positives = (apart, positive) if anchors == EVERY else of_positives(apart, positive)
+        return mined(apart, negative, *positives)
 
     def _hinges(self, excess: Float[Tensor, "*triplets"]) -> Float[Tensor, "*triplets"]:
         """Of triplets, by how much ``d(a, p)`` exceeds ``d(a, n)``."""
@@ -93,11 +95,12 @@ class TripletLoss(Loss):
     def _hardest(
         self,
         apart: Float[Tensor, "anchors rows"],
-        positive: Bool[Tensor, "anchors rows"],
         negative: Bool[Tensor, "anchors rows"],
+        to_positive: Float[Tensor, "anchors positives"],
+        positive: Bool[Tensor, "anchors positives"],
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Sum of the hinges of each anchor's hardest triplet, and how many are active and exist."""
-        positives = apart.masked_fill(~positive, 0)
+        positives = to_positive.masked_fill(~positive, 0)
         negatives = apart.masked_fill(~negative, torch.inf)
         nearest = negatives.amin(1)
         if self.swap:
@@ -109,11 +112,12 @@ class TripletLoss(Loss):
     def _each(
         self,
         apart: Float[Tensor, "anchors rows"],
-        positive: Bool[Tensor, "anchors rows"],
         negative: Bool[Tensor, "anchors rows"],
+        to_positive: Float[Tensor, "anchors positives"],
+        positive: Bool[Tensor, "anchors positives"],
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The same as :meth:`_counted`, from a cube of anchors, positives and negatives."""
-        to_positive, to_negative = apart[:, :, None], apart[:, None]
+        to_positive, to_negative = to_positive[:, :, None], apart[:, None]
         mined = positive[:, :, None] & negative[:, None]
         if self.mining == "semi_hard":
             further = to_negative > to_positive
@@ -126,19 +130,20 @@ class TripletLoss(Loss):
     def _counted(
         self,
         apart: Float[Tensor, "anchors rows"],
-        positive: Bool[Tensor, "anchors rows"],
         negative: Bool[Tensor, "anchors rows"],
+        to_positive: Float[Tensor, "anchors positives"],
+        positive: Bool[Tensor, "anchors positives"],
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Sum of all (or all semi-hard) hinges, and how many triplets are active and mined.
 
         The active negatives of anchor and positive are the nearest ``k``: those nearer than
         ``d(a, p) + margin``. Their hinges sum to ``k (d(a, p) + margin) - sum_{n <= k} d(a, n)``.
         """
-        negatives, limit = sorted_negatives(apart, negative), apart + self.margin
+        negatives, limit = sorted_negatives(apart, negative), to_positive + self.margin
         active, total = negatives.below(limit)
         mined = negative.sum(1, keepdim=True).expand_as(active)
         if self.mining == "semi_hard":
-            nearer, sum_of_nearer = negatives.below(apart, inclusive=True)
+            nearer, sum_of_nearer = negatives.below(to_positive, inclusive=True)
             active, total = active - nearer, total - sum_of_nearer
             mined = active
         hinges = active * limit - total
