@@ -1,5 +1,6 @@
 """Tables as files: Parquet and CSV for one's own pictures, Markdown and LaTeX for papers."""
 
+import json
 import os
 from collections.abc import Mapping
 from io import BytesIO
@@ -7,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+from pyarrow import csv, parquet
 
 DIGITS = 3
 UNKNOWN = "–"
@@ -37,10 +40,20 @@ def write_data(frame: pd.DataFrame, stem: Path) -> None:
         frame: what to write.
         stem: path of both files, without their endings.
     """
-    stream = BytesIO()
-    frame.to_parquet(stream, index=False)
-    replace(stem.with_name(f"{stem.name}.parquet"), stream.getvalue())
-    replace(stem.with_name(f"{stem.name}.csv"), frame.to_csv(index=False).encode())
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    for ending, write in ((".parquet", parquet.write_table), (".csv", _write_csv)):
+        stream = BytesIO()
+        write(table, stream)
+        replace(stem.with_name(stem.name + ending), stream.getvalue())
+
+
+def _write_csv(table: pa.Table, stream: BytesIO) -> None:
+    """Lists become JSON, of which nothing is left out."""
+    texts = [
+        pa.array(map(json.dumps, column.to_pylist())) if pa.types.is_list(column.type) else column
+        for column in table.columns
+    ]
+    csv.write_csv(pa.table(texts, table.column_names), stream)
 
 
 def for_reading(frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,8 +1,10 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.table_files import for_reading, write_tables
+from analysis.table_files import for_reading, write_data, write_tables
 
 FRAME = pd.DataFrame(
     {
@@ -21,6 +23,14 @@ def test_parquet_and_csv_have_every_digit(tmp_path):
     write_tables({"gains": FRAME}, tmp_path / "new")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "new" / "gains.parquet"), FRAME)
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "new" / "gains.csv"), FRAME)
+
+
+def test_lists_are_whole_in_a_csv(tmp_path):
+    values = [np.arange(2000) / 3, np.array([0.1])]
+    write_data(pd.DataFrame({"values": values, "n": [1, 2]}), tmp_path / "lists")
+    found = pd.read_csv(tmp_path / "lists.csv")
+    assert [json.loads(text) for text in found["values"]] == [v.tolist() for v in values]
+    assert found["n"].tolist() == [1, 2]
 
 
 def test_tables_for_reading_have_few_digits_and_intervals_beside_their_means():
