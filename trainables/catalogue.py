@@ -96,10 +96,11 @@ def class_flaw(slot: str, component: Any) -> str | None:
     return plug_ins.class_flaw(slot, component) or _unclear_option(component)
 
 
-def shipped(slot: str) -> list[str]:
+@cache
+def shipped(slot: str) -> tuple[str, ...]:
     """Names of the files in the folder of a slot, sorted."""
     folder = Path(__file__).parent / FOLDERS[slot]
-    return sorted(module.name for module in iter_modules([str(folder)]))
+    return tuple(sorted(module.name for module in iter_modules([str(folder)])))
 
 
 def library(slot: str) -> Any:

@@ -8,6 +8,7 @@ from scipy.stats import binomtest, t
 from analysis.seeds_needed import seeds_needed
 from analysis.significance import are_different, obstacle, pairs, repeated_qualities
 from tests.analysis.studies import confirmed, metric, tables_of, trial
+from tests.level import everything
 
 MEAN, MAX, SUM = "mlp+mean+triplet", "mlp+max+triplet", "mlp+sum+triplet"
 NAN = float("nan")
@@ -124,7 +125,7 @@ def simulated(random, arms, seeds, shared=0.0, deviation=0.005):
 
 
 @pytest.mark.usefixtures("without_collections")
-@pytest.mark.parametrize(("arms", "studies"), [(2, 400), (4, 100)])
+@pytest.mark.parametrize(("arms", "studies"), [pytest.param(2, 400, marks=everything), (4, 100)])
 def test_studies_of_identical_arms_show_a_difference_in_five_percent(arms, studies):
     random = np.random.default_rng(0)
     samples = [simulated(random, arms, 5, shared=0.01) for _ in range(studies)]

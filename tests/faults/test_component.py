@@ -73,6 +73,7 @@ def check_only_the_faulty_failed(of, ended, row) -> None:
             assert re.fullmatch(REASONS[fault], reason), (fault, reason)
 
 
+@every
 def test_faults_of_some_trials_harm_no_other(study, stock):
     of = hit(study, *TOGETHER)
     ended = of.launch()

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from study.head_watch import CLUSTER_LOST
+from tests.level import everything
 
 pytestmark = pytest.mark.ray
 PATIENCE_SECONDS = 120
@@ -52,6 +53,7 @@ def driver():
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+@everything
 def test_a_driver_without_a_head_ends_with_one_line_in_bounded_time(driver):
     process, started = driver
     (head,) = [child for child in started if child.name() == "gcs_server"]

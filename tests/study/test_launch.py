@@ -152,6 +152,7 @@ def test_a_change_of_the_study_file_is_refused(launched, tmp_path):
     )
 
 
+@everything
 def test_a_larger_budget_extends_a_study(launched, tmp_path):
     file, _ = launched
     shutil.copytree(file.parent / "studies", tmp_path / "studies")

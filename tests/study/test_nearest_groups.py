@@ -10,10 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.datasets import load_digits
 
+from tests.level import everything
 from tests.study import finished_studies
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "nearest_groups.py"
 SIZE, NEIGHBOURS = 4, 3
+pytestmark = everything
 
 
 @pytest.fixture(scope="module")

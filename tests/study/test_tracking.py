@@ -180,6 +180,7 @@ def test_a_writer_ends_when_its_driver_is_gone(tmp_path):
         assert writer.wait(timeout=60) == 1
 
 
+@everything
 def test_an_interrupted_study_is_killed_and_a_finished_one_is_finished(tmp_path):
     record = finished_studies.copy(tmp_path, phase="search")
     track(record)

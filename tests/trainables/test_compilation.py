@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+from tests.level import everything
 from trainables import catalogue
 
 PROGRAM = """
@@ -60,6 +61,7 @@ for variant in chosen("loss"):
 """
 
 
+@everything
 def test_losses_and_aggregators_compile_into_one_graph_and_compute_the_same():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
