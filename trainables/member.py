@@ -192,7 +192,10 @@ class Member:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continues where :meth:`state` was taken."""
-        self.learner.load_state_dict(state["learning"])
+        # In memory of their own: they may lie in the stacks of a pack, and figures depend on where
+        # tensors lie by rounding.
+        for name, tensor in self.learner.state_dict(keep_vars=True).items():
+            tensor.data = state["learning"][name].clone()
         if self._teacher:
             self._teacher.model.load_state_dict(state["teacher"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from math import isinf
 from statistics import median
 from typing import final
 
 from trainables.member import Member
-from trainables.pack import Pack
+from trainables.pack import Pack, seconds_together
 from trainables.training import Trained, TrialRun
 
 STEPS = 4
@@ -89,12 +90,11 @@ class Packer:
 
 def _is_faster_together(members: Sequence[Member]) -> bool:
     """Tries some steps both ways, and leaves the members changed."""
-    try:
-        together = median(Pack(members).try_steps(STEPS)[1:])
-    except Exception:  # vmap knows no rule, or a component raises
+    together = seconds_together(members, STEPS)
+    if isinf(together):
         return False
-    alone = median(members[0].try_steps(STEPS)[0][1:])
-    return GAIN * together < alone * len(members)
+    seconds, _ = members[0].try_steps(STEPS)
+    return GAIN * together < median(seconds[1:] or seconds) * len(members)
 
 
 def _restore(members: Sequence[Member], states: Sequence[dict[str, object]]) -> None:

@@ -15,7 +15,7 @@ import torch
 from trainables.configuration import Configuration
 from trainables.judging import Judge
 from trainables.member import Member
-from trainables.pack import Pack
+from trainables.pack import seconds_together
 from trainables.tasks import Rules, StudyData
 
 STEPS = 6
@@ -110,13 +110,7 @@ def probe(
 
 def _stacked_step(members: list[Member]) -> float:
     """Seconds of a step of members as one, for each of them; infinite if that cannot be."""
-    if members[0].shape is None:
-        return inf
-    try:
-        seconds = Pack(members).try_steps(STEPS)
-    except Exception:  # vmap knows no rule for a component
-        return inf
-    return median(seconds[1:] or seconds) / len(members)
+    return inf if members[0].shape is None else seconds_together(members, STEPS) / len(members)
 
 
 def _written(table: pa.Table) -> int:

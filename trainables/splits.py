@@ -91,17 +91,27 @@ def check_disjoint(points: PointSet, split: Split, how: How) -> None:
     Raises:
         LeakError: if they do.
     """
-    _require_apart("points", split.train, split.held_out)
+    require_apart("points", split.train, split.held_out)
     if how == "classes":
-        _require_apart("classes", points.labels[split.train], points.labels[split.held_out])
+        require_apart("classes", points.labels[split.train], points.labels[split.held_out])
     if how == "points" and points.groups is not None:
-        _require_apart("natural groups", points.groups[split.train], points.groups[split.held_out])
+        require_apart("natural groups", points.groups[split.train], points.groups[split.held_out])
 
 
-def _require_apart(what: str, train: NDArray[Any], held_out: NDArray[Any]) -> None:
-    shared = len(np.intersect1d(train, held_out))
+def require_apart(what: str, seen: NDArray[Any], held_out: NDArray[Any]) -> None:
+    """Makes sure that nothing of what is held out is seen.
+
+    Args:
+        what: they are, for the message.
+        seen: of training, or of the search.
+        held_out: from it.
+
+    Raises:
+        LeakError: if they share any.
+    """
+    shared = len(np.intersect1d(seen, held_out))
     if shared:
-        raise LeakError(f"training and held-out part must be disjoint, but share {shared} {what}")
+        raise LeakError(f"what is seen and what is held out share {shared} {what}")
 
 
 def _checked(points: PointSet, rows: Rows, held_out: NDArray[np.bool_], how: How) -> Split:

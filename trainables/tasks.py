@@ -6,7 +6,7 @@ from typing import Any, Literal, final
 from trainables.data import PointSet
 from trainables.evaluation import Protocol
 from trainables.group_aware import GroupAware
-from trainables.splits import Split
+from trainables.splits import Split, require_apart
 
 Phase = Literal["search", "confirmation", "ensemble", "untrained"]
 """Configurations are searched for on the folds. On the test points the best are confirmed, trained
@@ -31,11 +31,19 @@ class StudyData:
         points: all points; ``groups`` only where groups are drawn inside natural ones.
         folds: training and validation rows of the search phase.
         final: training and test rows of the confirmation phase.
+
+    Raises:
+        LeakError: if a fold holds rows of the test, which are locked until the confirmation.
     """
 
     points: PointSet
     folds: tuple[Split, ...]
     final: Split
+
+    def __post_init__(self) -> None:
+        for fold in self.folds:
+            for rows in (fold.train, fold.held_out):
+                require_apart("points", rows, self.final.held_out)
 
     def splits(self, phase: Phase) -> tuple[Split, ...]:
         """The splits of a trial of this phase; no trial of the search sees the test rows."""

@@ -276,12 +276,13 @@ def test_a_failure_counts_as_the_trials_end(tmp_path):
 def test_few_held_out_points_of_a_class_are_enough(tmp_path, each):
     points = clouds()
     rows = np.arange(len(points))
-    few = rows % 20 < each
+    study = study_of(points)
+    few, is_test = rows % 20 < each, np.isin(rows, study.final.held_out)
     folds = tuple(
-        Split(rows[points.labels % 2 != fold], rows[few & (points.labels % 2 == fold)])
+        Split(rows[~is_test & (points.labels % 2 != fold)], rows[few & (points.labels % 2 == fold)])
         for fold in range(2)
     )
-    study = replace(study_of(points), folds=folds)
+    study = replace(study, folds=folds)
     rules = replace(
         RULES,
         protocol=replace(RULES.protocol, sizes=(1,)),

@@ -10,7 +10,7 @@ from trainables.aggregators.mean import MeanAggregator
 from trainables.data import point_set
 from trainables.evaluation import evaluate
 from trainables.member import Member, TrainingError
-from trainables.splits import Split
+from trainables.splits import LeakError
 from trainables.training import TrialRun
 
 KINDS = {"triplet": {}, "views": VIEWED}
@@ -218,7 +218,7 @@ def test_a_loss_that_is_not_a_number_is_an_error():
 
 def test_embeddings_that_are_not_finite_are_an_error():
     # All in one step: the loss before it is finite, and the weights after it are too large.
-    run = run_of(epochs=1, learning_rate=1e38, group_size=10)
+    run = run_of(epochs=1, learning_rate=1e38, group_size=7)
     with pytest.raises(TrainingError, match=r"^embeddings are not finite$"):
         run.run()
 
@@ -263,16 +263,21 @@ def test_raw_points_are_judged_without_any_model():
 
 def test_a_search_is_the_same_whatever_the_test_points_are():
     study = study_of()
-    test, labels, names = study.final.held_out, study.points.labels, study.points.classes
-    folds = tuple(
-        Split(np.setdiff1d(fold.train, test), np.setdiff1d(fold.held_out, test))
-        for fold in study.folds
-    )
-    study = replace(study, folds=folds)
+    labels, names = study.points.labels, study.points.classes
     changed = np.array(study.points.points)
-    changed[test] = 1e6
+    changed[study.final.held_out] = 1e6
     other = replace(study, points=point_set(changed, labels, names, "changed"))
     assert timeless(run_of(study=study).run()) == timeless(run_of(study=other).run())
-    seen = replace(study, folds=study_of().folds)
-    leaking = replace(other, folds=study_of().folds)
-    assert timeless(run_of(study=seen).run()) != timeless(run_of(study=leaking).run())
+    changed[study.folds[0].held_out[0]] = 1e6
+    other = replace(study, points=point_set(changed, labels, names, "changed"))
+    assert timeless(run_of(study=study).run()) != timeless(run_of(study=other).run())
+
+
+@pytest.mark.parametrize("side", ["train", "held_out"])
+def test_a_search_that_would_read_a_test_point_is_refused(side):
+    study = study_of()
+    fold = study.folds[0]
+    planted = np.append(getattr(fold, side), study.final.held_out[:1])
+    folds = (study.folds[1], replace(fold, **{side: planted}))
+    with pytest.raises(LeakError, match="share 1 points$"):
+        replace(study, folds=folds)

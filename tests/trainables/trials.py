@@ -67,7 +67,7 @@ def study_of(points=None):
     points = clouds() if points is None else points
     rows = np.arange(len(points))
     is_test = rows % 20 >= 15
-    search = points.labels < 6
+    search = (points.labels < 6) & ~is_test
     folds = tuple(
         Split(
             rows[search & (points.labels % 2 != fold)], rows[search & (points.labels % 2 == fold)]
