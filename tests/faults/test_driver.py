@@ -30,14 +30,16 @@ def server():
         yield server
 
 
-def check_whole(of, row, trials: int = TRIALS, seeds: int = SEEDS) -> None:
+def check_whole(
+    of, row, trials: int = TRIALS, seeds: int = SEEDS, combinations: int = COMBINATIONS
+) -> None:
     assert row.is_sound, row
     # Every confirmation has its untrained twin, every combination an ensemble; and the raw points.
-    assert row.planned == trials + COMBINATIONS * (2 * seeds + 1) + 1
+    assert row.planned == trials + combinations * (2 * seeds + 1) + 1
     assert row.failed == ()
     for asked in proposed(of):
         points = {str(sorted(trial.params.items())) for trial in asked}
-        assert len(points) == len(asked) == trials // COMBINATIONS
+        assert len(points) == len(asked) == trials // combinations
 
 
 def proposed(of) -> list[list[optuna.trial.FrozenTrial]]:
@@ -79,11 +81,12 @@ def kill_in_confirmation(of, kills: int) -> Iterator[int]:
 
 
 def test_a_driver_that_is_killed_loses_nothing(study, stock):
-    of = study(budget={"trials_per_combination": 4})
+    training = {"epochs": 6, "classes_per_batch": 10, "group_size": 2}
+    of = study(budget={"trials_per_combination": 6}, search=searched(training, mean={}))
     assert list(kill_in_search(of, 1)) == [-SIGKILL]
     ended = of.launch()
     assert ended.returncode == 0, ended.stderr
-    check_whole(of, stock(of, "driver: SIGKILL", 1), trials=8, seeds=1)
+    check_whole(of, stock(of, "driver: SIGKILL", 1), trials=6, seeds=1, combinations=1)
 
 
 @every

@@ -17,6 +17,7 @@ from study import cluster_access, cluster_nodes
 from study.cluster import concurrent_packs, connected
 from study.config import BudgetSection
 from study.errors import ConfigError
+from tests.level import everything
 from tests.study.launches import write_study
 from tests.study.mlflow_contents import free_port
 from tests.study.ray_heads import heads, node
@@ -127,6 +128,7 @@ def test_a_client_without_the_right_token_is_told_in_seconds_what_it_needs(
     assert "RAY_AUTH_MODE=token and the cluster's token" in message
 
 
+@everything
 def test_a_refused_launch_is_the_users_mistake(others, tmp_path):
     head, _, _ = others
     wrong = tmp_path / "wrong"
@@ -144,6 +146,7 @@ def test_a_refused_launch_is_the_users_mistake(others, tmp_path):
     assert "0" * 64 not in ended.stderr + ended.stdout
 
 
+@everything
 def test_every_node_that_lacks_something_is_named(others, show, monkeypatch, tmp_path):
     head, _, token = others
     show(token.read_text())
