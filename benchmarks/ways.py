@@ -204,7 +204,8 @@ def _syne_tune(file: Path, trials: int) -> list[tuple[float, float]]:
         sleep_time=LOOKS,
         wait_trial_completion_when_stopping=True,
     )
-    with contextlib.redirect_stdout(sys.stderr):
+    # It prints, and leaves files in the working folder.
+    with contextlib.redirect_stdout(sys.stderr), contextlib.chdir(file.parent):
         tuner.run()
     rows = tuner.tuning_status.trial_rows.values()
     spans = [(row["began"], row["ended"]) for row in rows if "ended" in row]
