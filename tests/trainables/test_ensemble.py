@@ -49,10 +49,10 @@ def test_an_ensemble_is_judged_at_once_on_the_test_points(searched):
         "bounds.parquet",
         "outcome.json",
     }
-    singles = [member["test/map_at_r.size2"] for member in recorded.outcome.member_metrics]
+    singles = [member["test/map_at_r.size1"] for member in recorded.outcome.member_metrics]
     assert len(singles) == 2
-    assert metrics["test/map_at_r.size2"] == pytest.approx(sum(singles) / 2)
-    assert metrics["concatenated/map_at_r.size2"] not in singles
+    assert metrics["test/map_at_r.size1"] == pytest.approx(sum(singles) / 2)
+    assert metrics["concatenated/map_at_r.size1"] not in singles
 
 
 def test_its_figures_are_those_of_the_models_that_were_trained(searched):
