@@ -170,8 +170,8 @@ class Conductor:
         size = min(self._config.budget.pack, missing[label], share)
         trials: list[Trial] = []
         for _ in range(size):
-            is_like = trials and self._config.budget.alike
-            trials.append(self._next_trial(label, trials[0] if is_like else None))
+            like = trials[0] if trials and self._config.budget.alike else None
+            trials.append(self._next_trial(label, like))
         return trials
 
     def _next_trial(self, label: str, like: Trial | None) -> Trial:

@@ -146,7 +146,8 @@ RAY_JOB = {
 @pytest.mark.parametrize("name", FILES)
 def test_ray_accepts_the_file(name):
     config = prepare_config(FILES[name])
-    validate_config(config)
+    validate_config(config)  # raises what is wrong
+    assert config["head_node_type"] in config["available_node_types"]
 
 
 def test_every_worker_of_ones_own_is_started_and_kept():
@@ -216,7 +217,10 @@ def test_version_2_of_the_autoscaler_is_off_where_it_starts_no_workers():
 
 
 def test_kuberay_accepts_the_job():
-    jsonschema.validate(yaml.safe_load(KUBERNETES), RAY_JOB)
+    job = yaml.safe_load(KUBERNETES)
+    assert [
+        error.message for error in jsonschema.Draft202012Validator(RAY_JOB).iter_errors(job)
+    ] == []
 
 
 def test_the_job_names_the_ray_that_is_installed():

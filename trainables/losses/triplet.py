@@ -23,8 +23,11 @@ class TripletLoss(Loss):
     ``m*`` is at most ``-margin``. Time is ``n^2 log n`` for ``n`` rows: sorted distances and their
     running sums replace the ``n^3`` triplets.
 
-    A softplus or swapped distances need the triplets, unless mining is ``hard``: up to 24 bytes
-    for each in single precision, 0.8 GB at 320 rows.
+    Of more than 256 rows a tile of anchors is looked at at a time, so that memory grows with ``n``.
+
+    Unless mining is ``hard``, a softplus needs the triplets, of many rows those of a tile; and
+    swapped distances all of them at once: up to 24 bytes for each in single precision, 0.8 GB at
+    320 rows.
 
     Args:
         level: which embeddings are compared; ``both`` takes the mean of the two losses.
