@@ -166,10 +166,10 @@ def bounds() -> Iterator[Line]:
 
 
 def _products(points: Tensor) -> None:
-    from trainables.margin import _row_tiles
+    from trainables.margin import tiles
 
-    for start, stop in _row_tiles(len(points), 1):
-        torch.mm(points[start:stop], points[start:].T)
+    for rows, columns in tiles(len(points), 1):
+        torch.mm(points[rows], points[columns].T)
 
 
 def packs() -> Iterator[Line]:

@@ -6,6 +6,7 @@ from zlib import crc32
 
 import numpy as np
 import optuna
+from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
@@ -52,8 +53,8 @@ class Proposals:
         # This process is the study's only writer: it need not be read to be counted again.
         states = [trial.state for trial in self._study.get_trials(deepcopy=False)]
         self.asked = len(states) - states.count(TrialState.WAITING)
-        self._recent = RecentHistory(self._study)
         self._begin_with_known()
+        self._recent = RecentHistory(self._study)
 
     @property
     def label(self) -> str:
@@ -105,15 +106,19 @@ class Proposals:
         sampler = samplers.sampler(self._config, seed, fixed)
         if like is not None:
             sampler = samplers.sharing(sampler, self._asked[like.key])
-        is_modelling = self._config.algorithm.sampler in samplers.MODELLING
-        self._study.sampler = self._recent.sampler(sampler) if is_modelling else sampler
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            trial = self._study.ask()
+            trial = self._new(sampler)
             planned = self._plan(trial)
         self.asked += 1
         self._asked[planned.key], self._reported[planned.key] = trial, 0
         return planned
+
+    def _new(self, sampler: BaseSampler) -> optuna.Trial:
+        if self._config.algorithm.sampler in samplers.MODELLING:
+            return self._recent.ask(sampler)
+        self._study.sampler = sampler
+        return self._study.ask()
 
     def report(self, key: str, epoch: int, quality: float) -> bool:
         """Reports a validation; returns whether the pruner wants the trial to stop."""

@@ -11,6 +11,7 @@ from study import material
 from study.errors import ConfigError
 from study.exported import ExportedConfiguration, RecordedRun, load
 from study.manifest import versions
+from trainables.device import CPU
 from trainables.tasks import Phase, StudyData, TrialTask
 from trainables.training import TrialRun
 
@@ -85,12 +86,16 @@ def _repetition(
     rules = material.rules(content.protocol, content.seed, content.report_every)
     torch.set_num_threads(recorded.execution["threads"])
     task = TrialTask(recorded.key, phase, content.configuration, recorded.seeds)
-    metrics = TrialRun(task, data, rules).run().metrics
+    then = recorded.execution.get("device", CPU.type)
+    device = torch.device(then if then == CPU.type or torch.cuda.is_available() else CPU.type)
+    metrics = TrialRun(task, data, rules, device=device).run().metrics
     others = [
         f"{name}: {now} now, {content.versions.get(name)} then"
         for name, now in versions().items()
         if now != content.versions.get(name)
     ]
+    if device.type != then:
+        others.append(f"device: {device.type} now, {then} then")
     pack = recorded.execution.get("pack", 1)
     return Repetition(recorded.key, metrics, recorded.metrics, tuple(others), pack)
 

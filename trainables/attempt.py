@@ -86,7 +86,9 @@ class Attempt:
         for number in sorted(numbers(self.trial_folder), reverse=True):
             path = Attempt(self.trial_folder, number).checkpoint_path
             if number <= self.number and path.exists():
-                state: dict[str, Any] = torch.load(places.readable(path), weights_only=True)
+                state: dict[str, Any] = torch.load(
+                    places.readable(path), map_location="cpu", weights_only=True
+                )
                 return state
         return None
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from trainables.contracts import LabelledEmbeddings
+from trainables.learned_distances import learned_distances
 
 WHOLE, ANCHORS = 256, 64
 """Up to so many rows are compared at once, of more so many with all."""
@@ -43,13 +44,12 @@ class SortedNegatives(NamedTuple):
 
 def compared(rows: LabelledEmbeddings, anchors: slice = EVERY) -> Comparisons:
     """Compares every row with every other, or those rows that are the anchors."""
-    # From differences: at coinciding rows the distance is exactly 0, and so is its gradient.
-    apart = torch.cdist(
-        rows.embeddings[anchors], rows.embeddings, compute_mode="donot_use_mm_for_euclid_dist"
-    )
     same = rows.labels[anchors, None] == rows.labels
-    places = torch.arange(len(rows.labels), device=same.device)
-    return Comparisons(apart, same & (places[anchors, None] != places), ~same)
+    positive = same.clone()
+    positive.diagonal(anchors.start or 0).zero_()
+    return Comparisons(
+        learned_distances(rows.embeddings[anchors], rows.embeddings), positive, ~same
+    )
 
 
 def of_positives(

@@ -8,6 +8,7 @@ from annotated_types import Ge, Gt
 
 from trainables.contracts import Search
 
+Precision = Literal["float32", "bfloat16"]
 BATCH = ("classes_per_batch", "groups_per_class", "group_size", "group_size_spread")
 
 
@@ -38,6 +39,9 @@ class Training:
         group_size_spread: largest departure of a group from ``group_size``, in points.
         group_views: second view of a group, for losses that compare views: the group augmented
             anew, or another group of its class.
+        precision: of the encoder's products while it trains; ``bfloat16`` halves their digits and
+            is several times faster on GPUs that have it. Weights, embeddings, aggregator and loss
+            are float32 with both, and so is all that is measured.
     """
 
     epochs: Annotated[int, Ge(1)] = 20
@@ -48,6 +52,7 @@ class Training:
     group_size: Annotated[int, Ge(1)] = 4
     group_size_spread: Annotated[int, Ge(0)] = 0
     group_views: Literal["augmented", "disjoint"] = "augmented"
+    precision: Precision = "float32"
 
     @property
     def batch(self) -> dict[str, int]:

@@ -71,7 +71,7 @@ class Judge:
             quality_at(
                 self._rules.quality_name,
                 *self._held_out(model, split),
-                model.aggregator,
+                model.aggregator_on_cpu(),
                 self._rules.protocol,
             )
             for model, split in zip(models, self.splits, strict=True)
@@ -107,7 +107,7 @@ class Judge:
         _, _, size = self._rules.quality_name.partition(".size")
         protocol = self._rules.protocol
         groups = drawn(labels, natural_groups, protocol, int(size) if size else None)
-        return exhibit(embeddings, groups, model.aggregator, self._points, split.held_out)
+        return exhibit(embeddings, groups, model.aggregator_on_cpu(), self._points, split.held_out)
 
     def _reference(self, held_out: HeldOut, evaluation: Evaluation) -> Reference:
         embeddings, labels, _ = held_out
@@ -119,7 +119,7 @@ class Judge:
         """Quality of the models as one, all of which are judged by the same points."""
         _, labels, groups = held_out[0]
         embeddings = torch.cat([of_model for of_model, _, _ in held_out], dim=1)
-        together = Concatenated([model.aggregator for model in models])
+        together = Concatenated([model.aggregator_on_cpu() for model in models])
         found = evaluate(embeddings, labels, groups, together, self._rules.protocol)
         return {f"concatenated/{name}": value for name, value in found.quality.items()}
 
@@ -134,7 +134,7 @@ class Judge:
 
     def _evaluated(self, model: GroupModel, split: Split, held_out: HeldOut) -> Evaluation:
         inputs = self._inputs(model, split)
-        found = evaluate(*held_out, model.aggregator, self._rules.protocol, inputs)
+        found = evaluate(*held_out, model.aggregator_on_cpu(), self._rules.protocol, inputs)
         return replace(found, quality=found.quality | self._group_aware_quality(model, split))
 
     def _inputs(self, model: GroupModel, split: Split) -> InputSpace | None:

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from trainables.configuration import Precision
 from trainables.contracts import EncodedStep, LabelledEmbeddings, Loss
 from trainables.model import GroupModel
 from trainables.sampling import StepPlan
@@ -19,13 +20,26 @@ class Seen(NamedTuple):
     logits: Tensor | None
 
 
-def seen(model: GroupModel, views: list[Float[Tensor, "batch *shape"]], plan: StepPlan) -> Seen:
-    """What a model makes of the views of a step, encoded together."""
-    output = model.embed(torch.cat(views) if len(views) > 1 else views[0])
+def seen(
+    model: GroupModel,
+    views: list[Float[Tensor, "batch *shape"]],
+    plan: StepPlan,
+    precision: Precision,
+) -> Seen:
+    """What a model makes of the views of a step, encoded together.
+
+    With ``bfloat16`` products of the encoder are taken in half precision, and nothing else is.
+    """
+    together = torch.cat(views) if len(views) > 1 else views[0]
+    if precision == "float32":
+        embeddings, logits = model.embed(together)
+    else:
+        with torch.autocast(together.device.type, torch.bfloat16):
+            embeddings, logits = model.embed(together)
+        embeddings, logits = embeddings.float(), None if logits is None else logits.float()
     count = len(plan.labels)
-    points = list(output.embedding.split(count))
+    points = list(embeddings.split(count))
     groups = [model.aggregator(view[plan.members], plan.mask) for view in points]
-    logits = output.group_logits
     return Seen(points, groups, None if logits is None else logits[:count])
 
 
@@ -38,12 +52,16 @@ class Learner(nn.Module):
         loss: what trains them.
         disjoint: classes of a step, where the two views of a group are made of disjoint groups of
             its class; else 0.
+        precision: of the encoder's products.
     """
 
-    def __init__(self, model: GroupModel, loss: Loss, disjoint: int) -> None:
+    def __init__(
+        self, model: GroupModel, loss: Loss, disjoint: int, precision: Precision = "float32"
+    ) -> None:
         super().__init__()
         self.model, self.loss = model, loss
         self._disjoint = disjoint
+        self._precision: Precision = precision
 
     def forward(
         self,
@@ -68,7 +86,7 @@ class Learner(nn.Module):
             plan: of the step.
             taught: the second views as a teacher has seen them.
         """
-        found = seen(self.model, views, plan)
+        found = seen(self.model, views, plan, self._precision)
         if taught is not None:
             found = Seen(found.points + taught.points, found.groups + taught.groups, found.logits)
         groups, group_labels = found.groups, plan.group_labels

@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_map_only
 from trainables.configuration import Configuration
 from trainables.contracts import EncodedStep, Loss, Views
 from trainables.data import PointSet
+from trainables.device import CPU, generators
 from trainables.learner import Learner, Seen, seen
 from trainables.model import GroupModel, build
 from trainables.sampling import GroupSampler, StepPlan
@@ -48,6 +49,7 @@ class Member:
         rows: the points of this member's training part.
         seed: of weights, batches, views and dropout.
         unit_length: whether point embeddings have length 1.
+        device: where it trains; weights begin the same on all.
     """
 
     def __init__(
@@ -57,12 +59,15 @@ class Member:
         rows: NDArray[int64],
         seed: int,
         unit_length: bool,
+        device: torch.device = CPU,
     ) -> None:
         self._configuration = configuration
         self._points = points
         self._rows = rows
+        self._device = device
         self._generator = Generator().manual_seed(seed)
-        self._global_state = Generator().manual_seed(seed).get_state()
+        own = (Generator(shared.device).manual_seed(seed) for shared in generators(device))
+        self._global_states = [generator.get_state() for generator in own]
         self.epochs = 0
         training = configuration.training
         classes, labels = np.unique(points.labels[rows], return_inverse=True)
@@ -81,9 +86,10 @@ class Member:
                 else None
             )
         needs_teacher = "teacher" in loss.needs(dict(configuration.loss.options))
-        self._teacher = Teacher(self.model) if needs_teacher else None
         is_disjoint = self._views is not None and training.group_views == "disjoint"
-        self.learner = Learner(self.model, loss, training.classes_per_batch if is_disjoint else 0)
+        disjoint = training.classes_per_batch if is_disjoint else 0
+        self.learner = Learner(self.model, loss, disjoint, training.precision).to(device)
+        self._teacher = Teacher(self.model) if needs_teacher else None
         self.optimizer = torch.optim.AdamW(
             self.learner.parameters(),
             lr=training.learning_rate,
@@ -115,7 +121,8 @@ class Member:
                 # A value of 0 may switch a part off.
                 options |= {name: bool(options[name]) for name in own & options.keys()}
         shapes = [(str(tensor.dtype), *tensor.shape) for tensor in tensors.values()]
-        step = [training.batch, training.group_views, self._sampler.steps_per_epoch]
+        way = [training.group_views, training.precision]
+        step = [training.batch, *way, self._sampler.steps_per_epoch]
         return json.dumps([components, shapes, step])
 
     def train_epoch(self) -> float:
@@ -164,8 +171,10 @@ class Member:
         """The points of a step, or two random views of them where the loss needs such."""
         points = self._points.take(self._rows[plan.rows.numpy()])
         if self._views is None:
-            return [points]
-        return [self._views(points, self._generator) for _ in range(2)]
+            views = [points]
+        else:
+            views = [self._views(points, self._generator) for _ in range(2)]
+        return [view.to(self._device, non_blocking=True) for view in views]
 
     def uniform(self, shape: torch.Size, dtype: torch.dtype) -> Tensor:
         """Random numbers in [0, 1), the next that dropout would draw."""
@@ -183,7 +192,7 @@ class Member:
             "teacher": self._teacher.model.state_dict() if self._teacher else None,
             "optimizer": self.optimizer.state_dict(),
             "generator": self._generator.get_state(),
-            "global_state": self._global_state,
+            "global_states": self._global_states,
             "epochs": self.epochs,
         }
         # The tensors may be parts of larger ones, and are about to change.
@@ -195,12 +204,12 @@ class Member:
         # In memory of their own: they may lie in the stacks of a pack, and figures depend on where
         # tensors lie by rounding.
         for name, tensor in self.learner.state_dict(keep_vars=True).items():
-            tensor.data = state["learning"][name].clone()
+            tensor.data = state["learning"][name].to(self._device, copy=True)
         if self._teacher:
             self._teacher.model.load_state_dict(state["teacher"])
         self.optimizer.load_state_dict(state["optimizer"])
         self._generator.set_state(state["generator"])
-        self._global_state = state["global_state"]
+        self._global_states = state["global_states"]
         self.epochs = state["epochs"]
 
     def _step(self, plan: StepPlan) -> Float[Tensor, ""]:
@@ -214,19 +223,26 @@ class Member:
 
     def _material(self, plan: StepPlan) -> tuple[list[Tensor], StepPlan, Seen | None]:
         """What the learner takes: views, plan, and what a teacher has made of the second view."""
-        views = self.views(plan)
+        views, plan = self.views(plan), plan.on(self._device)
         if self._teacher is None:
             return views, plan, None
+        precision = self._configuration.training.precision
         with torch.no_grad():
-            return views[:1], plan, seen(self._teacher.model, views[1:], plan)
+            return views[:1], plan, seen(self._teacher.model, views[1:], plan, precision)
 
     @contextmanager
     def _own_randomness(self) -> Iterator[None]:
-        """Swaps in the member's own state of the global generator: weights and dropout use it."""
-        foreign = torch.get_rng_state()
-        torch.set_rng_state(self._global_state)
+        """Swaps in the member's own state of global generators: weights and dropout use them."""
+        shared = generators(self._device)
+        foreign = [generator.get_state() for generator in shared]
+        _set_states(shared, self._global_states)
         try:
             yield
         finally:
-            self._global_state = torch.get_rng_state()
-            torch.set_rng_state(foreign)
+            self._global_states = [generator.get_state() for generator in shared]
+            _set_states(shared, foreign)
+
+
+def _set_states(shared: list[Generator], states: list[Tensor]) -> None:
+    for generator, state in zip(shared, states, strict=True):
+        generator.set_state(state)

@@ -1,5 +1,6 @@
 """Encoder and aggregator together: what a study searches for, and what it exports."""
 
+from copy import deepcopy
 from typing import Any, final
 
 import torch
@@ -9,7 +10,8 @@ from torch.nn.functional import normalize
 
 from trainables import catalogue
 from trainables.configuration import Component, Configuration
-from trainables.contracts import EncoderOutput
+from trainables.contracts import Aggregator, EncoderOutput
+from trainables.device import CPU
 
 
 def build(slot: str, component: Component, **wiring: Any) -> Any:
@@ -35,6 +37,8 @@ class GroupModel(nn.Module):
         unit_length: whether point embeddings are scaled to length 1 before aggregation.
     """
 
+    _place: Tensor
+
     def __init__(
         self, configuration: Configuration, shape: tuple[int, ...], unit_length: bool
     ) -> None:
@@ -43,6 +47,17 @@ class GroupModel(nn.Module):
         width = self.encoder.width
         self.aggregator = build("aggregator", configuration.aggregator, width=width)
         self.unit_length = unit_length
+        self.register_buffer("_place", torch.empty(0), persistent=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self._place.device
+
+    def aggregator_on_cpu(self) -> Aggregator:
+        """What the embeddings that :meth:`embed_all` gives are to be aggregated with."""
+        own: Aggregator = self.aggregator
+        return own if self.device == CPU else deepcopy(own).to(CPU)
 
     def embed(self, points: Float[Tensor, "batch *shape"]) -> EncoderOutput:
         """Embeddings of points, of length 1 where the study says so."""
@@ -71,7 +86,10 @@ class GroupModel(nn.Module):
     def embed_all(
         self, points: Float[Tensor, "rows *shape"], chunk: int = 1024
     ) -> Float[Tensor, "rows width"]:
-        """Embeddings of many points in evaluation mode, a chunk at a time; restores the mode."""
+        """Embeddings of many points in evaluation mode, on the CPU; restores the mode.
+
+        Points are on the CPU; a chunk of them is encoded at a time.
+        """
         return self.encode_all(points, chunk).embedding
 
     @torch.no_grad()
@@ -79,7 +97,11 @@ class GroupModel(nn.Module):
         """As :meth:`embed_all`, with the logits of latent groups where the encoder has them."""
         was_training = self.training
         self.eval()
-        embeddings, logits = zip(*(self.embed(part) for part in points.split(chunk)), strict=True)
+        parts = (self.embed(part.to(self.device)) for part in points.split(chunk))
+        # To pieces right away: the whole need not fit beside the model.
+        embeddings, logits = zip(
+            *((e.to(CPU), None if g is None else g.to(CPU)) for e, g in parts), strict=True
+        )
         self.train(was_training)
         has_logits = logits[0] is not None
         return EncoderOutput(torch.cat(embeddings), torch.cat(logits) if has_logits else None)

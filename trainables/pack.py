@@ -73,6 +73,7 @@ class Pack:
         views = [member.views(plan) for member, plan in zip(self.members, plans, strict=True)]
         stacked_views = [torch.stack(of_view) for of_view in zip(*views, strict=True)]
         stacked_plan = StepPlan(*(torch.stack(part) for part in zip(*plans, strict=True)))
+        stacked_plan = stacked_plan.on(stacked_views[0].device)
         stacks = self._optimizer.stacks()
         losses: Tensor = vmap(self._loss)(
             {**dict(zip(self._trained, stacks, strict=True)), **self._constant},

@@ -11,6 +11,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from trainables.attempt import Attempt, Outcome
+from trainables.device import CPU
 from trainables.limits import Limits, ending_after, is_out_of_memory
 from trainables.member import TrainingError
 from trainables.places import Place
@@ -44,6 +45,7 @@ class RecordedTrial:
         rules: how it is judged.
         folder: the folder of all trials.
         limits: what it may take of this machine.
+        device: where it trains.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class RecordedTrial:
         rules: Rules,
         folder: Place,
         limits: Limits = UNLIMITED,
+        device: torch.device = CPU,
     ) -> None:
         finished = Attempt.finished(folder / task.key)
         self.attempt = finished or Attempt.claim(folder / task.key)
@@ -60,7 +63,7 @@ class RecordedTrial:
         self.epochs = 0
         self.quality = float("nan")
         self._study, self._saved, self._started = study, time.monotonic(), time.time()
-        self._limits, self._spent = limits, 0.0
+        self._limits, self._spent, self._device = limits, 0.0, device
         if self.outcome is None:
             self._begin(task, rules, folder)
 
@@ -68,7 +71,7 @@ class RecordedTrial:
         try:
             weights = load((folder / task.weights).read_bytes()) if task.weights else None
             with ending_after(self.seconds_left, self.hang):
-                self._run = TrialRun(task, self._study, rules, weights)
+                self._run = TrialRun(task, self._study, rules, weights, self._device)
                 checkpoint = self.attempt.checkpoint()
                 if checkpoint:
                     self._run.restore(checkpoint)
@@ -206,5 +209,7 @@ def example(run: TrialRun, study: StudyData) -> dict[str, Tensor]:
     model = run.models[0].eval()
     return {
         "points": points,
-        "embeddings": model(points, torch.ones_like(chosen, dtype=torch.bool)),
+        "embeddings": model(
+            points.to(model.device), torch.ones_like(chosen, dtype=torch.bool, device=model.device)
+        ).to(CPU),
     }

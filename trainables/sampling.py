@@ -10,9 +10,8 @@ from torch import Generator, Tensor
 
 
 class StepPlan(NamedTuple):
-    """The points of one step and the groups they make up.
+    """The points of one step and its groups, class by class, real points before padded places.
 
-    Groups are ordered class by class, and a group's real points stand before its padded places.
     ``rows`` index the points the sampler was made for, ``members`` the places within ``rows``;
     ``members`` is 0 at padded places.
     """
@@ -22,6 +21,10 @@ class StepPlan(NamedTuple):
     mask: Bool[Tensor, "groups points"]
     labels: Int[Tensor, " batch"]
     group_labels: Int[Tensor, " groups"]
+
+    def on(self, device: torch.device) -> "StepPlan":
+        """The same on a device."""
+        return StepPlan(*(part.to(device, non_blocking=True) for part in self))
 
 
 class _Batch(NamedTuple):
@@ -128,7 +131,7 @@ class GroupSampler:
         labels = self._labels[rows]
         group_labels = labels.gather(1, members[:, :, 0])
         steps = zip(rows, members, mask, labels, group_labels, strict=True)
-        return [StepPlan(*step) for step in steps]
+        return list(map(StepPlan._make, steps))
 
     def _group_sizes(self, generator: Generator) -> Int[Tensor, "steps groups"]:
         batch = self._batch

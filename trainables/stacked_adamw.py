@@ -83,7 +83,7 @@ def _state(optimizer: AdamW, weight: nn.Parameter) -> dict[str, Any]:
     """What an optimiser keeps of a weight, begun if it has not stepped."""
     state: dict[str, Any] = optimizer.state[weight]
     if not state:
-        state["step"] = torch.tensor(0.0)
+        state["step"] = torch.tensor(0.0, device=weight.device)
         state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(weight), torch.zeros_like(weight)
     return state
 

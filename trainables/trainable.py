@@ -7,6 +7,7 @@ import ray
 import torch
 from ray import tune
 
+from trainables.device import CPU
 from trainables.limits import Limits, ending_after
 from trainables.packer import Packer
 from trainables.places import place
@@ -35,6 +36,7 @@ class PackTrainable(tune.Trainable):
         self._rules: Rules = shared["rules"]
         self._limits: Limits = shared["limits"]
         self._limits.cap_memory()
+        self._device = _device()
         self._trials: dict[str, RecordedTrial] = {}
         self._packer, self._is_stacked = Packer(), bool(shared["is_stacked"])
         self._pack, self._steps = config, 0
@@ -115,8 +117,20 @@ class PackTrainable(tune.Trainable):
         ray.get(started)
         tasks = [TrialTask(**task) for task in config["tasks"]]
         folder = place(config["folder"])
-        shared = (self._study, self._rules, folder, self._limits)
+        shared = (self._study, self._rules, folder, self._limits, self._device)
         self._trials = {task.key: RecordedTrial(task, *shared) for task in tasks}
+
+
+def _device() -> torch.device:
+    """The one GPU that Ray lets this process see, or the CPUs."""
+    if not ray.get_gpu_ids():
+        return CPU
+    if not torch.cuda.is_available():
+        raise RuntimeError(
+            f"Ray gives a GPU that torch {torch.__version__} of this node cannot use; install a "
+            "build of torch for it there, or set budget.gpus_per_pack: 0"
+        )
+    return torch.device("cuda", torch.cuda.current_device())
 
 
 def _nothing() -> None:

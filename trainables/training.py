@@ -18,6 +18,7 @@ from torch import Tensor
 from trainables.attempt import Outcome, State
 from trainables.certificates import Reference
 from trainables.configuration import Configuration
+from trainables.device import CPU
 from trainables.ensemble import models_of
 from trainables.evaluation import Evaluation
 from trainables.exhibit import Exhibit
@@ -44,6 +45,7 @@ class TrialRun:
         study: its data.
         rules: how it is judged.
         weights: of an ensemble's models, by ``<member>.<parameter>``.
+        device: where members train.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class TrialRun:
         study: StudyData,
         rules: Rules,
         weights: Mapping[str, Tensor] | None = None,
+        device: torch.device = CPU,
     ) -> None:
         self.key = task.key
         self.outcome: Outcome | None = None
@@ -71,7 +74,9 @@ class TrialRun:
             self.models = [untrained(*model, seed) for seed in task.seeds]
         else:
             self.members = [
-                Member(self.configuration, study.points, split.train, seed, rules.unit_length)
+                Member(
+                    self.configuration, study.points, split.train, seed, rules.unit_length, device
+                )
                 for split, seed in zip(self.splits, task.seeds, strict=True)
             ]
             self.models = [member.model for member in self.members]
@@ -177,6 +182,7 @@ class TrialRun:
             started=self._started,
             ended=time.time(),
             execution={
+                "device": self.models[0].device.type,
                 "threads": torch.get_num_threads(),
                 "torch": torch.__version__,
                 "pack": self._pack,

@@ -26,9 +26,11 @@ def each_from(sources: Sequence[Source]) -> Iterator[None]:
 
 
 def uniform_like(tensor: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """Numbers in [0, 1) in the shape of a tensor, from torch's global generator.
+    """Numbers in [0, 1) in the shape of a tensor, from torch's global generator of the CPU.
 
-    Under ``vmap`` the members of the stack draw them one after the other, each from its source.
+    So they are the same on every device. Those of half precision would be too few: they are drawn
+    in single. Under ``vmap`` the members of the stack draw them one after the other, each from its
+    source.
     """
     numbers: Tensor = _Uniform.apply(tensor.detach())  # type: ignore[no-untyped-call]
     return numbers
@@ -36,11 +38,11 @@ def uniform_like(tensor: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
 @final
 class _Uniform(torch.autograd.Function):
-    """``torch.rand_like`` with a rule for ``vmap``."""
+    """Draws, with a rule for ``vmap``."""
 
     @staticmethod
     def forward(like: Tensor) -> Tensor:
-        return torch.rand_like(like)
+        return torch.rand(like.shape, dtype=_drawn(like)).to(like.device)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
@@ -49,4 +51,9 @@ class _Uniform(torch.autograd.Function):
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int], like: Tensor) -> tuple[Tensor, int]:
         shape = like.movedim(in_dims[0], 0).shape[1:]
-        return torch.stack([draw(shape, like.dtype) for draw in _sources.get()]), 0
+        drawn = [draw(shape, _drawn(like)) for draw in _sources.get()]
+        return torch.stack(drawn).to(like.device), 0
+
+
+def _drawn(like: Tensor) -> torch.dtype:
+    return torch.promote_types(like.dtype, torch.float32)

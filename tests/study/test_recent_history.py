@@ -58,16 +58,44 @@ def test_looking_as_it_grows_is_looking_at_its_end():
 
 def asked(study, sampler):
     study.sampler = sampler
-    return study.ask(SPACE).params
+    return study.ask().suggest_float("x", 0.0, 1.0)
 
 
 def test_it_proposes_the_same_where_all_is_looked_at():
     values = [(number % 17) / 17 for number in range(60)]
     plain = asked(study_of(values), TPESampler(seed=3, multivariate=True))
-    study = study_of(values)
-    assert (
-        asked(study, RecentHistory(study).sampler(TPESampler(seed=3, multivariate=True))) == plain
-    )
+    history = RecentHistory(study_of(values))
+    trial = history.ask(TPESampler(seed=3, multivariate=True))
+    assert trial.suggest_float("x", 0.0, 1.0) == plain
+
+
+def test_it_sees_what_becomes_of_trials_that_were_running():
+    """Asked in turns with a study that is looked at whole, it proposes the same."""
+    studies = [study_of([]) for _ in range(2)]
+    history, running, values = RecentHistory(studies[1]), [], []
+    for number in range(60):
+        one, other = (
+            TPESampler(seed=number, multivariate=True, constant_liar=True) for _ in range(2)
+        )
+        studies[0].sampler = one
+        trials = studies[0].ask(), history.ask(other)
+        values.append([trial.suggest_float("x", 0.0, 1.0) for trial in trials])
+        running.append(trials)
+        if number % 3 == 2:
+            for trials in (running.pop(1), running.pop(0)):
+                for study, trial in zip(studies, trials, strict=True):
+                    study.tell(trial, -abs(trial.params["x"] - 0.3))
+    assert all(one == other for one, other in values)
+
+
+def test_what_waits_comes_first():
+    study = study_of([0.5] * 20)
+    study.enqueue_trial({"x": 0.125})
+    history = RecentHistory(study)
+    trials = [history.ask(TPESampler(seed=1)) for _ in range(2)]
+    assert trials[0].suggest_float("x", 0.0, 1.0) == 0.125
+    assert trials[1].suggest_float("x", 0.0, 1.0) != 0.125
+    assert [trial.number for trial in trials] == [20, 21]
 
 
 def test_it_finds_what_is_best_after_thousands_of_trials():
@@ -78,9 +106,8 @@ def test_it_finds_what_is_best_after_thousands_of_trials():
     )
     history, found = RecentHistory(study), []
     for seed in range(20):
-        study.sampler = history.sampler(TPESampler(seed=seed))
-        trial = study.ask(SPACE)
-        found.append(abs(trial.params["x"] - 0.7))
+        trial = history.ask(TPESampler(seed=seed))
+        found.append(abs(trial.suggest_float("x", 0.0, 1.0) - 0.7))
         study.tell(trial, -found[-1])
     assert sorted(found)[10] < 0.02
 
@@ -88,4 +115,5 @@ def test_it_finds_what_is_best_after_thousands_of_trials():
 def test_several_objectives_have_no_best_trial_and_are_looked_at_whole():
     study = optuna.create_study(directions=["maximize", "minimize"])
     sampler = TPESampler(seed=1)
-    assert RecentHistory(study).sampler(sampler) is sampler
+    RecentHistory(study).ask(sampler)
+    assert study.sampler is sampler

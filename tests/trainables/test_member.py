@@ -204,3 +204,19 @@ def test_the_first_half_of_a_classs_groups_is_paired_with_the_second():
     classes = plan.group_labels[::4]
     assert torch.equal(groups.labels, classes.repeat_interleave(2))
     assert groups.embeddings.shape == groups.second.shape == (6, 6)
+
+
+def test_half_precision_is_that_of_the_encoder_alone():
+    whole, half = (
+        Member(configured(precision=precision), clouds(), np.arange(100), 0, True)
+        for precision in ("float32", "bfloat16")
+    )
+    plan = whole.begin_epoch()[0]
+    one, other = (member.learner.eval() and member.encode(plan) for member in (whole, half))
+    assert other.points.embeddings.dtype == other.groups.embeddings.dtype == torch.float32
+    assert not other.points.embeddings.equal(one.points.embeddings)
+    torch.testing.assert_close(other.groups.embeddings, one.groups.embeddings, rtol=0, atol=0.02)
+    losses = [half.train_epoch() for _ in range(5)]
+    assert losses[0] == pytest.approx(whole.train_epoch(), rel=0.05)
+    assert losses[-1] < losses[0]
+    assert {weight.dtype for weight in half.learner.parameters()} == {torch.float32}

@@ -63,6 +63,7 @@ def test_a_finished_trial_is_complete_with_every_metric(finished):
     assert all(isinstance(value, float) for value in metrics.values())
     assert outcome.started < outcome.ended
     assert outcome.execution == {
+        "device": "cpu",
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "pack": 1,

@@ -4,7 +4,6 @@ import torch
 from annotated_types import Ge, Gt
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.functional import relu
 
 from trainables.comparisons import compared
 from trainables.contracts import LabelledEmbeddings, Level, Loss, Need, Search, SearchAmong
@@ -63,14 +62,18 @@ class ContrastiveLoss(Loss):
 
     def compare(self, rows: LabelledEmbeddings) -> Float[Tensor, ""]:
         apart, positive, negative = compared(rows)
-        return self._mean(apart - self.positive_margin, positive) + self._mean(
-            self.negative_margin - apart, negative
-        )
+        margins = (self.positive_margin.to(apart.dtype), self.negative_margin.to(apart.dtype))
+        excess = apart - torch.where(positive, *margins)
+        too_far, too_near = positive & (excess > 0), negative & (excess < 0)
+        # A hinge is its excess or minus it: its weight in the mean is all that is left to find.
+        far = self._weight(too_far, positive).to(excess.dtype)
+        near = self._weight(too_near, negative).to(excess.dtype)
+        weighed = excess * torch.where(too_far, far, torch.where(too_near, -near, 0))
+        return weighed.sum()
 
-    def _mean(
-        self, excess: Float[Tensor, "rows rows"], pairs: Bool[Tensor, "rows rows"]
+    def _weight(
+        self, active: Bool[Tensor, "rows rows"], pairs: Bool[Tensor, "rows rows"]
     ) -> Float[Tensor, ""]:
-        """Of the hinges of some pairs."""
-        hinges = relu(excess) * pairs
-        counted = hinges > 0 if self.average == "active" else pairs
-        return hinges.sum() / counted.sum().clamp_min(1)
+        """Of each hinge in the mean of some pairs."""
+        counted = active if self.average == "active" else pairs
+        return counted.sum().clamp_min(1).double().reciprocal()

@@ -1,0 +1,13 @@
+"""Devices that members train on: CPUs, or one GPU."""
+
+import torch
+from torch import Generator
+
+CPU = torch.device("cpu")
+
+
+def generators(device: torch.device) -> list[Generator]:
+    """The global generators of what is computed on a device: that of the CPU, then its own."""
+    if device.type != "cuda":
+        return [torch.default_generator]
+    return [torch.default_generator, torch.cuda.default_generators[device.index]]
