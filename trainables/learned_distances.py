@@ -6,8 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+FEW = 128
+"""Up to so many columns differences are as fast as products."""
 COINCIDING = 1e-12
-"""Below this share of the largest squared length, a squared distance that is learned from is 0."""
+"""Below this share of the largest squared length, a squared distance by products is 0."""
 
 
 def learned_distances(
@@ -15,10 +17,12 @@ def learned_distances(
 ) -> Float[Tensor, "rows columns"]:
     """Distance of every row to every column, to be differentiated, stacked and compiled.
 
-    From inner products in double precision, several times faster than from differences. What is
-    nearer than a millionth of the largest distance to the mean coincides: the distance is exactly
-    0, and so is its gradient.
+    Of many columns from inner products in double precision, several times faster than from
+    differences: what is nearer than a millionth of the largest distance to the mean coincides.
+    Where rows coincide the distance is exactly 0, and so is its gradient.
     """
+    if len(columns) <= FEW:
+        return torch.cdist(rows, columns, compute_mode="donot_use_mm_for_euclid_dist")
     apart: Tensor = _Learned.apply(rows, columns)  # type: ignore[no-untyped-call]
     return apart
 

@@ -2,7 +2,14 @@ import pytest
 import torch
 from torch.func import vmap
 
-from trainables.learned_distances import learned_distances
+from trainables import learned_distances as module
+from trainables.learned_distances import FEW, learned_distances
+
+
+@pytest.fixture(autouse=True, params=["products", "differences"])
+def way(request, monkeypatch):
+    """Both ways to the distances, with few rows."""
+    monkeypatch.setattr(module, "FEW", 0 if request.param == "products" else FEW)
 
 
 def cloud(dtype, rows=30, width=5, seed=0):
