@@ -24,10 +24,11 @@ check: $(READY)  ## Formatting, lint, types and the import rules.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# One thread each: processes with more threads than cores wait for each other. In the order of the folders: by itself xdist
-# begins with the files of most tests, and ends with one of few and long.
+# One thread each: processes with more threads than cores wait for each other. Three on two cores, for many a test waits for
+# a process that starts. In the order of the folders: by itself xdist begins with the files of most tests, and ends with one
+# of few and long.
 suite: $(READY)  ## Run the tests.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 fault-test: $(READY)  ## Inject every fault, and print what each has left.
 	STUDY_FAULTS=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults --numprocesses 2 --dist load --durations 0
@@ -39,7 +40,9 @@ bench: $(READY)  ## Compare with the usual ways, side by side.
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/kernels.py
 	$(BIN)/python benchmarks/control_plane.py
+	$(BIN)/python benchmarks/scaling.py
 	test -z "$(OMNIGLOT)" || $(BIN)/python benchmarks/losses.py $(OMNIGLOT)
+	test -z "$(OMNIGLOT)" || $(BIN)/python benchmarks/quality.py $(OMNIGLOT)
 
 reference: $(READY)  ## Write docs/reference.md and the component tables of the README anew.
 	$(BIN)/python -m study.manual > docs/reference.md

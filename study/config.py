@@ -80,7 +80,7 @@ class BudgetSection(_Section):
     )
     cpus_per_pack: int = Field(default=1, ge=1, description="CPUs, and threads, of a pack")
     gpus_per_pack: float = Field(
-        default=0.0, ge=0, description="GPUs of a pack; a share is allowed"
+        default=0.0, ge=0, description="GPUs of a pack, which then trains there; a share is allowed"
     )
     retries: int = Field(
         default=2,
