@@ -36,6 +36,7 @@ def cluster():
         ray.init(
             address="local",
             num_cpus=2,
+            num_gpus=1,
             include_dashboard=False,
             log_to_driver=False,
             _temp_dir=folder,
@@ -227,6 +228,18 @@ def test_a_pack_runs_in_a_process_of_the_cluster(cluster, config, alone, tmp_pat
         pass
     cluster.kill(actor)
     assert outcome_of(tmp_path, "a").metrics == pytest.approx(alone.metrics)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="torch can use the GPU")
+def test_a_gpu_that_torch_cannot_use_is_told(cluster, config):
+    from ray import tune
+
+    trainable = tune.with_parameters(
+        PackTrainable, study=study_of(), rules=RULES, threads=1, is_stacked=False, limits=Limits()
+    )
+    actor = cluster.remote(trainable).options(num_cpus=1, num_gpus=0.5).remote(config("a"))
+    with pytest.raises(cluster.exceptions.RayActorError, match="gpus_per_pack: 0"):
+        cluster.get(actor.train.remote())
 
 
 def test_orders_are_those_of_the_keys_asked_for():
