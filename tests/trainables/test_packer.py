@@ -64,6 +64,18 @@ def test_trials_that_train_together_end_as_those_that_train_alone(is_faster):
         assert losses == pytest.approx(expected, abs=1e-4)
 
 
+def test_a_list_of_configurations_ranks_the_same_after_a_full_run(is_faster):
+    is_faster(True)
+    rates = (1e-5, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+    ranks = []
+    for packing in (None, Packer()):
+        ended = finished(runs_of(rates, epochs=20), packing)
+        quality = {name: ended[name].metrics["val/map_at_r.size2"] for name in ended}
+        assert len(set(quality.values())) == len(rates)
+        ranks.append(sorted(quality, key=lambda name, of=quality: of[name]))
+    assert ranks[0] == ranks[1]
+
+
 def test_what_is_not_faster_is_left_where_it_was(is_faster):
     is_faster(False)
     runs = runs_of()
