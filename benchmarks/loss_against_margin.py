@@ -33,7 +33,6 @@ from torch.nn.functional import normalize
 from trainables.aggregators.mean import MeanAggregator
 from trainables.configuration import Component
 from trainables.contracts import LabelledEmbeddings, Loss
-from trainables.data import open_points
 from trainables.distances import exact_distances
 from trainables.evaluation import Protocol
 from trainables.gaps import gaps
@@ -41,6 +40,7 @@ from trainables.grouping import draw_groups
 from trainables.loss_values import arcface_angle, infonce_excess, softmax_separation
 from trainables.margin import margin
 from trainables.model import build
+from trainables.sources import open_points
 from trainables.splits import hold_out
 from trainables.tasks import Rules, StudyData, TrialTask
 from trainables.training import TrialRun

@@ -19,8 +19,8 @@ from typing import Any, final
 import click
 import torch
 
-from trainables.data import read_parquet
 from trainables.evaluation import Protocol
+from trainables.sources import read_parquet
 from trainables.splits import hold_out
 from trainables.tasks import Rules, StudyData, TrialTask
 from trainables.training import TrialRun

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from study.command import command
 from study.errors import ConfigError
-from trainables.data import DataError, PointSet, write_parquet
+from trainables.data import DataError, PointSet
 from trainables.importers.recognise import import_points
+from trainables.sources import write_parquet
 
 
 def bring(source: Path, out: Path, size: int | None = None) -> str:

@@ -1,5 +1,6 @@
-"""What every node of a cluster must have: this program, and the folder of the study."""
+"""What every node of a cluster must have: this program, the study's folder, and large points."""
 
+import pickle
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +12,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from study.errors import ConfigError
 from trainables import catalogue
+from trainables.data import DataError, PointSet
 from trainables.places import Place
 
 PROGRAM = "groupstudy"
@@ -26,24 +28,57 @@ def refuse_unless_ready(folder: Place) -> None:
     Raises:
         ConfigError: naming every node that lacks something, and what.
     """
-    nodes = [node for node in ray.nodes() if node["Alive"]]
-    if [node["NodeID"] for node in nodes] == [ray.get_runtime_context().get_node_id()]:
+    nodes = _nodes()
+    if not nodes:
         return
     mark = folder.absolute() / f".seen-{uuid4().hex}" if isinstance(folder, Path) else None
     if mark:
         mark.touch()
     try:
-        answers = _answers(nodes, list(_programs()), str(mark) if mark else None)
+        seen = str(mark) if mark else None
+        answers = _answers(nodes, ANSWER_SECONDS, _question(), list(_programs()), seen)
     finally:
         if mark:
             mark.unlink(missing_ok=True)
-    problems = [
+    _refuse(nodes, [_problems(folder, answer) for answer in answers])
+
+
+def refuse_unless_mapped(points: PointSet) -> None:
+    """Has each node map points that are too large to travel; those that never did decode them now.
+
+    Nothing is asked where points travel, or the driver's own node is all there is.
+
+    Raises:
+        ConfigError: naming every node that cannot map them, and why.
+    """
+    nodes = _nodes() if points.remap else []
+    answers = _answers(nodes, None, _mapping_problems, pickle.dumps(points)) if nodes else []
+    _refuse(nodes, [a if isinstance(a, list) else [_silence(a)] for a in answers])
+
+
+def _nodes() -> list[dict[str, Any]]:
+    """Every node; none where the driver's own is all there is."""
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    own = ray.get_runtime_context().get_node_id()
+    return [] if [node["NodeID"] for node in nodes] == [own] else nodes
+
+
+def _refuse(nodes: list[dict[str, Any]], problems: list[list[str]]) -> None:
+    found = [
         f"node {node['NodeManagerAddress']}: {problem}"
-        for node, answer in zip(nodes, answers, strict=True)
-        for problem in _problems(folder, answer)
+        for node, of_node in zip(nodes, problems, strict=True)
+        for problem in of_node
     ]
-    if problems:
-        raise ConfigError("cluster", problems)
+    if found:
+        raise ConfigError("cluster", found)
+
+
+def _mapping_problems(pickled: bytes) -> list[str]:
+    try:
+        pickle.loads(pickled)
+    except DataError as error:
+        return error.problems
+    return []
 
 
 def _programs() -> dict[str, str]:
@@ -51,16 +86,19 @@ def _programs() -> dict[str, str]:
     return {PROGRAM: version(PROGRAM)} | catalogue.plug_in_versions()
 
 
-def _answers(nodes: list[dict[str, Any]], names: list[str], mark: str | None) -> list[Any]:
-    """What each node says, or the error that kept it from answering, or None."""
-    asked = ray.remote(num_cpus=0, max_retries=0)(_question())
+def _answers(
+    nodes: list[dict[str, Any]], seconds: float | None, question: Callable[..., Any], *about: Any
+) -> list[Any]:
+    """What each node says, or the error that kept it from answering, or None after so long."""
+    asked = ray.remote(num_cpus=0, max_retries=0)(question)
+    shared = [ray.put(argument) for argument in about]
     references = [
         asked.options(
             scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        ).remote(names, mark)
+        ).remote(*shared)
         for node in nodes
     ]
-    ready, _ = ray.wait(references, num_returns=len(references), timeout=ANSWER_SECONDS)
+    ready, _ = ray.wait(references, num_returns=len(references), timeout=seconds)
     return [_answer(reference) if reference in ready else None for reference in references]
 
 
@@ -94,9 +132,7 @@ def _question() -> Callable[[list[str], str | None], dict[str, Any]]:
 
 def _problems(folder: Place, answer: Any) -> list[str]:
     if not isinstance(answer, dict):
-        lines = str(answer).splitlines() or ["gave no reason"]
-        silent = f"did not answer in {ANSWER_SECONDS:g} seconds"
-        return [silent if answer is None else f"cannot run tasks: {lines[0]}"]
+        return [_silence(answer)]
     problems = []
     for name, here in _programs().items():
         there = answer["versions"][name]
@@ -109,3 +145,10 @@ def _problems(folder: Place, answer: Any) -> list[str]:
             "one path, or an object store"
         )
     return problems
+
+
+def _silence(error: Exception | None) -> str:
+    """Why a node gave no answer."""
+    if error is None:
+        return f"did not answer in {ANSWER_SECONDS:g} seconds"
+    return f"cannot run tasks: {(str(error).splitlines() or ['gave no reason'])[0]}"

@@ -78,7 +78,10 @@ def plan_all(config: StudyConfig, combinations: list[str], results: list[Result]
 
 
 def raw(config: StudyConfig) -> list[Trial]:
-    """The mean of the points themselves, without any model; nothing where no test is read."""
+    """The mean of the points themselves, without any model; nothing where no test is read.
+
+    Its embeddings are the test points as float32, which must fit into memory.
+    """
     model = Configuration(
         Component("identity", {}),
         Component("mean", {}),

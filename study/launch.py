@@ -68,6 +68,7 @@ def launch(
                 with cluster.connected(address):
                     interruption.listen()
                     cluster_nodes.refuse_unless_ready(record.folder)
+                    cluster_nodes.refuse_unless_mapped(study.data.points)
                     _run(study, record, proposals, unfinished, tracker, interruption)
                     _report(record)
                     # It catches up while the cluster shuts down.

@@ -3,9 +3,10 @@
 import hashlib
 
 from study.config import DataSection, ProtocolSection
-from trainables.data import DataError, PointSet, open_points
+from trainables.data import DataError, PointSet
 from trainables.evaluation import Protocol
 from trainables.group_aware import GroupAware
+from trainables.sources import open_points
 from trainables.splits import folds, hold_out
 from trainables.tasks import Rules, StudyData
 

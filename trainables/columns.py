@@ -1,57 +1,81 @@
-"""Columns of a Parquet table as arrays, or the reason why they cannot be.
+"""Small columns of a Parquet file as arrays, or the reason why they cannot be.
 
 Rows are counted from 0, in arrays and in messages.
 """
 
 import difflib
-from collections.abc import Sequence
-from math import prod
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-Kind = Literal["image", "features"]
-NAMES = ("features", "image", "label", "group", "split")
-SIDES = ("channels", "height", "width")
+POINTS = ("image", "features")
+"""Columns of points, of which a file has one."""
+NAMES = (*POINTS, "label", "group", "split")
 IS_TEST = {"train": False, "background": False, "test": True, "evaluation": True}
 
 
+class UnreadableError(ValueError):
+    """A file that is missing or damaged, or no Parquet."""
+
+
 class ColumnError(ValueError):
-    """A file or a column that is missing or cannot be read, with the remedy."""
+    """A column that is missing or cannot be read, with the remedy."""
 
 
-def table(path: Path) -> pa.Table:
-    """The columns ``NAMES`` of a Parquet file; any others hold nulls, and serve messages only.
+@contextmanager
+def reading() -> Iterator[None]:
+    """Names what keeps a file from being read, as an :class:`UnreadableError`."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        problem = f"cannot be read as Parquet: {str(error).splitlines()[0]}"
+        raise UnreadableError(problem) from error
+
+
+def opened(path: Path, **options: Any) -> pq.ParquetFile:
+    """A Parquet file, of which only the footer is read yet.
+
+    Args:
+        path: of the file.
+        options: of pyarrow's reader.
 
     Raises:
-        ColumnError: if there is no such file, or it is not Parquet.
+        UnreadableError: if there is no such file, or it is not Parquet.
     """
     if not path.is_file():
-        raise ColumnError("there is no such file")
-    try:
-        file = pq.ParquetFile(path)
-        columns = file.read([name for name in file.schema_arrow.names if name in NAMES])
-    except (pa.ArrowException, OSError) as error:
-        raise ColumnError(f"cannot be read as Parquet: {str(error).splitlines()[0]}") from error
-    for name in file.schema_arrow.names:
-        if name not in NAMES:
-            columns = columns.append_column(name, pa.nulls(len(columns)))
-    return columns
+        raise UnreadableError("there is no such file")
+    with reading():
+        return pq.ParquetFile(path, **options)
 
 
-def points(table: pa.Table) -> NDArray[Any]:
-    """Features ``[n, features]`` float32, or images ``[n, channels, height, width]`` uint8.
+def table(file: pq.ParquetFile) -> pa.Table:
+    """The columns ``NAMES`` of a file; any others hold nulls, and serve messages only.
 
     Raises:
-        ColumnError: if there is not exactly one of the columns features and image, its type or its
-            lengths are wrong, or the schema metadata lack the shape of the images.
+        UnreadableError: if the file is damaged.
     """
-    return _images(table) if _kind(table) == "image" else _features(table)
+    with reading():
+        return _with_others(file.read(_chosen(file, NAMES)), file)
+
+
+def table_without_points(file: pq.ParquetFile) -> pa.Table:
+    """As :func:`table`, with nulls for the points too; of a file that has rows.
+
+    Raises:
+        UnreadableError: if the file is damaged.
+    """
+    with reading():
+        # Arrow's `read` reserves memory for as many values as the file's first column has, which
+        # may be that of the points.
+        chosen = _chosen(file, set(NAMES) - set(POINTS))
+        batches = list(file.iter_batches(columns=chosen, use_threads=False))
+        return _with_others(pa.Table.from_batches(batches), file)
 
 
 def names(table: pa.Table, name: str) -> tuple[NDArray[np.int64], list[str]]:
@@ -60,7 +84,11 @@ def names(table: pa.Table, name: str) -> tuple[NDArray[np.int64], list[str]]:
     Raises:
         ColumnError: if the column is missing, has nulls or is of another type.
     """
-    column = _without_nulls(table, name)
+    require_one(table.schema, name)
+    column = table[name]
+    if column.null_count:
+        first = int(np.flatnonzero(column.is_null())[0])
+        raise null_error(name, column.null_count, len(column), first)
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if not (pa.types.is_integer(kind) or _is_string(kind)):
         raise ColumnError(f"column {name} must hold strings or integers, holds {kind}; convert it")
@@ -84,162 +112,51 @@ def is_test(table: pa.Table) -> NDArray[np.bool_]:
     return np.array([IS_TEST[value] for value in values], dtype=np.bool_)[index]
 
 
-def encoded(points: NDArray[Any]) -> tuple[str, pa.Array, dict[str, str]]:
-    """What :func:`points` reads back: the column's name, its values and the schema metadata.
-
-    Images become fixed-size binaries, which read ten times faster than lists of bytes.
-    """
-    flat, shape = points.reshape(-1), points.shape[1:]
-    if len(shape) == 1:
-        kind = pa.list_(pa.field("element", pa.float32()), *shape)
-        values = pa.FixedSizeListArray.from_arrays(pa.array(flat), type=kind)
-        return "features", values, {"kind": "features"}
-    sides = dict(zip(SIDES, map(str, shape), strict=True))
-    buffers = [None, pa.py_buffer(flat)]
-    values = pa.Array.from_buffers(pa.binary(prod(shape)), len(points), buffers)
-    return "image", values, {"kind": "image", **sides}
-
-
 def dictionary(index: NDArray[Any], values: Sequence[str]) -> pa.DictionaryArray:
     """A column of few distinct strings, each row an index into ``values``."""
     return pa.DictionaryArray.from_arrays(pa.array(index.astype(np.int32)), pa.array(values))
 
 
-def _kind(table: pa.Table) -> Kind:
-    kinds: tuple[Kind, ...] = ("image", "features")
-    found = [kind for kind in kinds if kind in table.column_names]
-    if len(found) > 1:
-        raise ColumnError("columns features and image exclude each other; remove one of them")
-    if not found:
-        raise ColumnError(f"column features or image is missing; {_remedy(table, *kinds)}")
-    stated = _metadata(table).get("kind", found[0])
-    if stated != found[0]:
-        raise ColumnError(
-            f"schema metadata kind must be {found[0]} for a column {found[0]}, is {stated}"
-        )
-    return found[0]
+def require_one(schema: pa.Schema, name: str) -> None:
+    """Makes sure that there is exactly one column of a name.
 
-
-def _features(table: pa.Table) -> NDArray[np.float32]:
-    column = _without_nulls(table, "features")
-    _require_list(column, "features", pa.types.is_integer, pa.types.is_floating)
-    width = _common_length(pc.list_value_length(column), "features", "numbers")
-    values = pc.list_flatten(column)
-    if values.null_count:
-        raise ColumnError("column features holds nulls among its numbers; remove or repair them")
-    with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite: reported as such
-        return _joined(values).astype(np.float32, copy=False).reshape(len(column), width)
-
-
-def _images(table: pa.Table) -> NDArray[np.uint8]:
-    shape = _image_shape(table)
-    column = _without_nulls(table, "image")
-    if _is_binary(column.type):
-        width = _common_length(pc.binary_length(column), "image", "bytes")
-        flat = _bytes(column.cast(pa.binary(width)))
-    else:
-        _require_list(column, "image", pa.types.is_uint8)
-        width = _common_length(pc.list_value_length(column), "image", "bytes")
-        flat = _joined(pc.list_flatten(column))
-    if len(column) and width != prod(shape):
-        text = " x ".join(map(str, shape))
-        raise ColumnError(
-            f"column image must hold {prod(shape)} bytes a row (channels x height x width = {text})"
-            f", holds {width}; correct the schema metadata"
-        )
-    return flat.reshape(len(column), *shape)
-
-
-def _image_shape(table: pa.Table) -> tuple[int, ...]:
-    metadata = {"channels": "1", **_metadata(table)}
-    sides = {side: metadata.get(side, "") for side in SIDES}
-    wrong = [side for side, text in sides.items() if not text.isdecimal() or int(text) < 1]
-    if wrong:
-        raise ColumnError(
-            f"schema metadata {', '.join(wrong)} must be a positive integer, for the shape of the "
-            f"images, got {', '.join(sides[side] or 'nothing' for side in wrong)}"
-        )
-    return tuple(int(text) for text in sides.values())
-
-
-def _without_nulls(table: pa.Table, name: str) -> pa.ChunkedArray:
-    if name not in table.column_names:
-        raise ColumnError(f"column {name} is missing; {_remedy(table, name)}")
-    if table.column_names.count(name) > 1:
+    Raises:
+        ColumnError: if there is none, or more than one.
+    """
+    if name not in schema.names:
+        raise ColumnError(f"column {name} is missing; {remedy(schema, name)}")
+    if schema.names.count(name) > 1:
         raise ColumnError(f"column {name} occurs more than once; keep one of them")
-    column = table[name]
-    if column.null_count:
-        first = int(np.flatnonzero(column.is_null())[0])
-        raise ColumnError(
-            f"column {name} is null in {column.null_count} of {len(column)} rows, the first is row "
-            f"{first}; fill or remove them"
-        )
-    return column
 
 
-def _remedy(table: pa.Table, *wanted: str) -> str:
+def remedy(schema: pa.Schema, *wanted: str) -> str:
+    """What to do where a column is missing."""
     for name in wanted:
-        close = difflib.get_close_matches(name, table.column_names, n=1)
+        close = difflib.get_close_matches(name, schema.names, n=1)
         if close:
             return f"did you mean {name} by {close[0]}?"
-    return f"the columns are {', '.join(sorted(table.column_names)) or 'none'}"
+    return f"the columns are {', '.join(sorted(schema.names)) or 'none'}"
 
 
-def _require_list(column: pa.ChunkedArray, name: str, *accepted: Any) -> None:
-    kind = column.type
-    is_list = pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind)
-    if not (is_list or pa.types.is_large_list(kind)) or not any(
-        accepts(kind.value_type) for accepts in accepted
-    ):
-        expected = {"image": "binary or lists of uint8", "features": "lists of numbers"}[name]
-        raise ColumnError(f"column {name} must hold {expected}, holds {kind}; convert it")
+def null_error(name: str, nulls: int, rows: int, first: int) -> ColumnError:
+    """The error of a column that has nulls."""
+    return ColumnError(
+        f"column {name} is null in {nulls} of {rows} rows, the first is row {first}; fill or "
+        "remove them"
+    )
 
 
-def _common_length(lengths: pa.ChunkedArray, name: str, unit: str) -> int:
-    counts = lengths.to_numpy()
-    different = np.flatnonzero(counts != counts[:1])
-    if len(different):
-        row = int(different[0])
-        raise ColumnError(
-            f"column {name} must hold equally many {unit} in every row; row 0 holds {counts[0]}, "
-            f"row {row} holds {counts[row]}"
-        )
-    return int(counts[0]) if len(counts) else 0
+def _chosen(file: pq.ParquetFile, names: Collection[str]) -> list[str]:
+    return [name for name in file.schema_arrow.names if name in names]
 
 
-def _joined(values: pa.ChunkedArray) -> NDArray[Any]:
-    """The numbers of all chunks; a single chunk is not copied."""
-    chunks = [chunk.to_numpy() for chunk in values.chunks]
-    return chunks[0] if len(chunks) == 1 else np.concatenate(chunks or [np.empty(0, np.uint8)])
-
-
-def _bytes(column: pa.ChunkedArray) -> NDArray[np.uint8]:
-    """The bytes of fixed-size binaries in all chunks; a single chunk is not copied."""
-    width = column.type.byte_width
-    chunks = [
-        np.frombuffer(chunk.buffers()[1], np.uint8, len(chunk) * width, chunk.offset * width)
-        for chunk in column.chunks
-        if len(chunk)
-    ]
-    return chunks[0] if len(chunks) == 1 else np.concatenate(chunks or [np.empty(0, np.uint8)])
-
-
-def _metadata(table: pa.Table) -> dict[str, str]:
-    metadata = table.schema.metadata or {}
-    return {
-        key.decode(errors="replace"): metadata[key].decode(errors="replace") for key in metadata
-    }
+def _with_others(columns: pa.Table, file: pq.ParquetFile) -> pa.Table:
+    for name in set(file.schema_arrow.names) - set(columns.column_names):
+        columns = columns.append_column(name, pa.nulls(len(columns)))
+    return columns
 
 
 def _is_string(kind: pa.DataType) -> bool:
     return bool(
         pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    )
-
-
-def _is_binary(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_fixed_size_binary(kind)
-        or pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
     )

@@ -14,7 +14,7 @@ from trainables.evaluation import Evaluation, drawn, evaluate, quality_at
 from trainables.exhibit import Exhibit, exhibit
 from trainables.input_reading import InputSpace
 from trainables.member import TrainingError
-from trainables.model import GroupModel
+from trainables.model import CHUNK, GroupModel
 from trainables.splits import Split
 from trainables.tasks import EXHIBITED, PREFIXES, Phase, Rules, StudyData
 
@@ -126,7 +126,7 @@ class Judge:
     def _held_out(self, model: GroupModel, split: Split) -> HeldOut:
         """Embeddings, labels and natural groups of the points that a split holds out."""
         points, rows = self._points, split.held_out
-        embeddings = model.embed_all(points.take(rows))
+        embeddings = model.encode_all(points.chunks(rows, CHUNK)).embedding
         if not bool(embeddings.isfinite().all()):
             raise TrainingError("embeddings are not finite")
         groups = None if points.groups is None else torch.tensor(points.groups[rows])
@@ -138,7 +138,10 @@ class Judge:
         return replace(found, quality=found.quality | self._group_aware_quality(model, split))
 
     def _inputs(self, model: GroupModel, split: Split) -> InputSpace | None:
-        """The points themselves, where the encoder's stretch of their distances is known."""
+        """The points themselves, where the encoder's stretch of their distances is known.
+
+        All that are held out must fit into memory as float32, even where the points are mapped.
+        """
         # Embeddings of length 1 are stretched once more, without a limit near 0.
         lipschitz = model.encoder.lipschitz()
         if lipschitz is None or self._rules.unit_length:
@@ -148,7 +151,7 @@ class Judge:
     def _group_aware_quality(self, model: GroupModel, split: Split) -> dict[str, float]:
         if self._rules.group_aware is None or not model.encoder.tells_groups:
             return {}
-        embeddings, logits = model.encode_all(self._points.take(split.held_out))
+        embeddings, logits = model.encode_all(self._points.chunks(split.held_out, CHUNK))
         assert logits is not None
         labels = torch.tensor(self._points.labels[split.held_out])
         return self._rules.group_aware.quality(embeddings, logits, labels)

@@ -5,16 +5,22 @@ import os
 import resource
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+import psutil
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 BACKSTOP_SECONDS = 5.0
+CONTAINER_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+"""Where the kernel says what a container may take, in its two versions."""
 
 
 @final
@@ -86,6 +92,15 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that there was no memory left, of the machine or of a GPU."""
     told = isinstance(error, MemoryError | torch.OutOfMemoryError)
     return told or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+
+
+def memory_bytes() -> int:
+    """Bytes of memory of this machine, or of the container that it is."""
+    most = [int(psutil.virtual_memory().total)]
+    for file in CONTAINER_LIMITS:
+        with suppress(OSError, ValueError):  # there is no such limit
+            most.append(int(file.read_text()))
+    return min(most)
 
 
 def _data_bytes() -> int:

@@ -1,5 +1,6 @@
 """Encoder and aggregator together: what a study searches for, and what it exports."""
 
+from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any, final
 
@@ -12,6 +13,9 @@ from trainables import catalogue
 from trainables.configuration import Component, Configuration
 from trainables.contracts import Aggregator, EncoderOutput
 from trainables.device import CPU
+
+CHUNK = 1024
+"""Points that are encoded at a time where there are many."""
 
 
 def build(slot: str, component: Component, **wiring: Any) -> Any:
@@ -84,20 +88,24 @@ class GroupModel(nn.Module):
         return real[places]
 
     def embed_all(
-        self, points: Float[Tensor, "rows *shape"], chunk: int = 1024
+        self, points: Float[Tensor, "rows *shape"], chunk: int = CHUNK
     ) -> Float[Tensor, "rows width"]:
         """Embeddings of many points in evaluation mode, on the CPU; restores the mode.
 
         Points are on the CPU; a chunk of them is encoded at a time.
         """
-        return self.encode_all(points, chunk).embedding
+        return self.encode_all(points.split(chunk)).embedding
 
     @torch.no_grad()
-    def encode_all(self, points: Float[Tensor, "rows *shape"], chunk: int = 1024) -> EncoderOutput:
-        """As :meth:`embed_all`, with the logits of latent groups where the encoder has them."""
+    def encode_all(self, chunks: Iterable[Float[Tensor, "_ *shape"]]) -> EncoderOutput:
+        """As :meth:`embed_all`, with the logits of latent groups where the encoder has them.
+
+        Args:
+            chunks: the points, of which no more than two chunks are in memory at a time.
+        """
         was_training = self.training
         self.eval()
-        parts = (self.embed(part.to(self.device)) for part in points.split(chunk))
+        parts = (self.embed(part.to(self.device)) for part in chunks)
         # To pieces right away: the whole need not fit beside the model.
         embeddings, logits = zip(
             *((e.to(CPU), None if g is None else g.to(CPU)) for e, g in parts), strict=True

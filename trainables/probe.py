@@ -136,5 +136,8 @@ def _timed(call: Callable[[], Result]) -> tuple[float, Result]:
 
 
 def peak_memory() -> int:
-    """Most bytes that this process has had in memory."""
+    """Most bytes that this process has had in memory.
+
+    Mapped points count as far as they were read, though the machine may take that memory back.
+    """
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIBIBYTE

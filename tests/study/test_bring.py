@@ -9,7 +9,7 @@ from study.check import prepare
 from study.errors import ConfigError
 from study.initial import write
 from tests.study import images
-from trainables.data import read_parquet
+from trainables.sources import read_parquet
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ from tests.level import everything
 from tests.study.launches import write_study
 from tests.study.mlflow_contents import free_port
 from tests.study.ray_heads import heads, node
+from trainables import node_files, sources
+from trainables.data import digits
 
 pytestmark = pytest.mark.ray
 LIMIT_SECONDS = 60
@@ -166,6 +168,31 @@ def test_every_node_that_lacks_something_is_named(others, show, monkeypatch, tmp
     for problem in caught.value.problems:
         assert problem.endswith(", the launch 9.9.9; install the same one on every node")
     assert not list(tmp_path.glob(".seen-*"))
+
+
+@everything
+def test_every_node_that_cannot_map_large_points_is_named(others, show, monkeypatch, tmp_path):
+    head, _, token = others
+    show(token.read_text())
+    monkeypatch.setattr(sources, "MAPPED_SHARE", 0.0)
+    monkeypatch.setenv(node_files.VARIABLE, str(tmp_path / "driver"))
+    path = tmp_path / "points.parquet"
+    sources.write_parquet(digits(), path)
+    points = sources.read_parquet(path)
+    shown = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+    with connected(head.address):
+        for name, is_right in (("node", True), ("points.parquet", False)):
+            with node(head, **shown, **{node_files.VARIABLE: str(tmp_path / name)}):
+                if is_right:
+                    cluster_nodes.refuse_unless_mapped(points)
+                    assert list((tmp_path / name).glob("points-*/points.npy"))
+                    continue
+                with pytest.raises(ConfigError) as caught:
+                    cluster_nodes.refuse_unless_mapped(points)
+    (problem,) = caught.value.problems
+    assert f": {path}: on " in problem
+    assert f"cannot be kept in {path}: " in problem
+    cluster_nodes.refuse_unless_mapped(digits())  # travel themselves
 
 
 def test_without_an_address_the_whole_machine_is_the_cluster(cluster):

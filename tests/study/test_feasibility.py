@@ -5,7 +5,7 @@ from study import feasibility
 from study.space import OptionSpaces, search_space
 from tests.study.files import accepted, refused
 from trainables import data
-from trainables.data import write_parquet
+from trainables.sources import write_parquet
 
 TOO_LARGE = (
     "is too large: in some held-out part fewer than two classes have two such groups; use smaller "

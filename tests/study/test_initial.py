@@ -5,7 +5,7 @@ from study.check import prepare
 from study.errors import ConfigError
 from study.initial import study_file, write
 from trainables import data
-from trainables.data import write_parquet
+from trainables.sources import write_parquet
 
 
 def points(folder, classes, each, shape=(4,), **columns):

@@ -4,8 +4,8 @@ import pytest
 from study.legality import is_covered
 from tests.study.files import accepted, refused
 from trainables import catalogue
-from trainables.data import write_parquet
 from trainables.importers.recognise import import_points
+from trainables.sources import write_parquet
 
 LENT = catalogue.library("aggregator").offered()
 VIEWS = "search.views: {noise: {}}"

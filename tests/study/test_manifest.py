@@ -4,7 +4,7 @@ import pytest
 from study.manifest import changes, manifest
 from tests.study.files import accepted
 from trainables import data
-from trainables.data import write_parquet
+from trainables.sources import write_parquet
 
 
 def differences(folder, *changed):

@@ -9,7 +9,8 @@ from study.export import export
 from study.exported import load
 from study.train import Repetition, train
 from tests.study import finished_studies
-from trainables.data import digits, point_set, write_parquet
+from trainables.data import digits, point_set
+from trainables.sources import write_parquet
 
 NAMES = ["mlp+mean+triplet", "mlp+attention+triplet"]
 

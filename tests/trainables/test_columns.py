@@ -3,13 +3,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from trainables import data
+from trainables import data, decoding, node_files, sources
 
 FEATURES = [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0], [6.0, 7.0]]
 LABELS = ["a", "b", "a", "b"]
 IMAGES = np.arange(4 * 2 * 3, dtype=np.uint8).reshape(4, 1, 2, 3)
 SIDES = {"kind": "image", "height": "2", "width": "3"}
 FLOATS = pa.list_(pa.field("element", pa.float32()), 2)
+
+
+@pytest.fixture(autouse=True, params=["in memory", "mapped"])
+def way(request, tmp_path, monkeypatch):
+    """Files are read as they are, and as if they were too large for memory: row by row."""
+    if request.param == "mapped":
+        monkeypatch.setattr(sources, "MAPPED_SHARE", 0.0)
+        monkeypatch.setattr(decoding, "BATCH_BYTES", 1)
+        monkeypatch.setenv(node_files.VARIABLE, str(tmp_path / "node"))
 
 
 @pytest.fixture
@@ -26,7 +35,7 @@ def written(tmp_path):
 
 def refusal(path):
     with pytest.raises(data.DataError) as caught:
-        data.read_parquet(path)
+        sources.read_parquet(path)
     return [problem.removeprefix(f"{path}: ") for problem in caught.value.problems]
 
 
@@ -36,7 +45,7 @@ def refusal(path):
     ids=str,
 )
 def test_features_are_read_from_every_kind_of_list(written, kind):
-    points = data.read_parquet(written(features=pa.array(FEATURES, kind), label=LABELS))
+    points = sources.read_parquet(written(features=pa.array(FEATURES, kind), label=LABELS))
     assert points.points.dtype == np.float32
     assert points.points.tolist() == FEATURES
     assert points.shape == (2,)
@@ -50,7 +59,7 @@ def test_features_are_read_from_every_kind_of_list(written, kind):
 )
 def test_images_are_read_from_binaries_and_from_lists_of_bytes(written, kind):
     rows = [bytes(row) if "binary" in str(kind) else row.tolist() for row in IMAGES.reshape(4, 6)]
-    points = data.read_parquet(written(SIDES, image=pa.array(rows, kind), label=LABELS))
+    points = sources.read_parquet(written(SIDES, image=pa.array(rows, kind), label=LABELS))
     np.testing.assert_array_equal(points.points, IMAGES)
     assert points.shape == (1, 2, 3)
 
@@ -58,7 +67,8 @@ def test_images_are_read_from_binaries_and_from_lists_of_bytes(written, kind):
 def test_image_bytes_are_ordered_channels_height_width(written):
     rows = [bytes(row) for row in IMAGES.reshape(4, 6)]
     metadata = {"channels": "3", "height": "1", "width": "2"}
-    points = data.read_parquet(written(metadata, image=pa.array(rows, pa.binary(6)), label=LABELS))
+    path = written(metadata, image=pa.array(rows, pa.binary(6)), label=LABELS)
+    points = sources.read_parquet(path)
     assert points.points[0].tolist() == [[[0, 1]], [[2, 3]], [[4, 5]]]
 
 
@@ -73,7 +83,7 @@ def test_image_bytes_are_ordered_channels_height_width(written):
     ],
 )
 def test_classes_are_the_sorted_names_of_the_labels_that_occur(written, label, classes):
-    points = data.read_parquet(written(features=pa.array(FEATURES, FLOATS), label=label))
+    points = sources.read_parquet(written(features=pa.array(FEATURES, FLOATS), label=label))
     assert points.classes == classes
     first = points.labels[0]
     assert points.labels.tolist() == [first, 1 - first, first, 1 - first]
@@ -83,7 +93,7 @@ def test_classes_are_the_sorted_names_of_the_labels_that_occur(written, label, c
 @pytest.mark.parametrize("group", [["x", "y", "x", "z"], [70, -1, 70, 3]])
 def test_natural_groups_are_numbered_by_first_appearance(written, group):
     path = written(features=pa.array(FEATURES, FLOATS), label=LABELS, group=group)
-    assert data.read_parquet(path).groups.tolist() == [0, 1, 0, 2]
+    assert sources.read_parquet(path).groups.tolist() == [0, 1, 0, 2]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +101,7 @@ def test_natural_groups_are_numbered_by_first_appearance(written, group):
 )
 def test_the_split_column_says_which_points_are_for_the_test(written, split):
     path = written(features=pa.array(FEATURES, FLOATS), label=LABELS, split=split)
-    assert data.read_parquet(path).is_test.tolist() == [False, True, True, False]
+    assert sources.read_parquet(path).is_test.tolist() == [False, True, True, False]
 
 
 def test_labels_agree_across_row_groups_with_dictionaries_of_their_own(tmp_path):
@@ -102,7 +112,7 @@ def test_labels_agree_across_row_groups_with_dictionaries_of_their_own(tmp_path)
             part = table.take(rows)
             label = part["label"].cast(pa.string()).dictionary_encode()
             writer.write_table(part.set_column(1, "label", label))
-    points = data.read_parquet(tmp_path / "points.parquet")
+    points = sources.read_parquet(tmp_path / "points.parquet")
     assert points.labels.tolist() == [0, 0, 1, 1, 0]
     assert points.points[:, 0].tolist() == [0, 4, 6, 2, 0]
 
@@ -143,6 +153,10 @@ PROBLEMS = {
     "null among the features": (
         {"features": pa.array([*FEATURES[:3], [0.0, None]], FLOATS)},
         ["column features holds nulls among its numbers; remove or repair them"],
+    ),
+    "several problems of the same column": (
+        {"features": pa.array([[0.0], [None, 1.0], None, [1.0]], pa.list_(pa.float32()))},
+        ["column features is null in 1 of 4 rows, the first is row 2; fill or remove them"],
     ),
     "features of a wrong type": (
         {"features": [["x", "y"]] * 4},
@@ -243,6 +257,13 @@ def test_images_of_different_lengths_are_refused(written):
     ]
 
 
+def test_a_null_among_the_bytes_of_images_is_refused(written):
+    rows = pa.array([[*range(6)], [*range(5), None]], pa.list_(pa.uint8()))
+    assert refusal(written(SIDES, image=rows, label=LABELS[:2])) == [
+        "column image holds nulls among its bytes; remove or repair them"
+    ]
+
+
 def test_an_empty_table_is_refused(written):
     path = written(features=pa.array([], FLOATS), label=pa.array([], pa.string()))
     assert refusal(path) == ["holds no points; points of at least two classes are needed"]
@@ -272,7 +293,7 @@ def test_a_file_in_another_format_is_refused(tmp_path, content):
 
 def test_a_damaged_file_is_refused(tmp_path):
     path = tmp_path / "points.parquet"
-    data.write_parquet(data.digits(), path)
+    sources.write_parquet(data.digits(), path)
     content = bytearray(path.read_bytes())
     content[1000:30000] = bytes(29000)
     path.write_bytes(content)

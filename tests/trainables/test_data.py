@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainables import data
+from trainables import data, sources
 
 FEATURES = [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0], [6.0, 7.0]]
 IMAGES = np.arange(4 * 2 * 3, dtype=np.uint8).reshape(4, 1, 2, 3)
@@ -25,8 +25,8 @@ def example(images):
 @pytest.mark.parametrize("images", [False, True])
 def test_a_file_that_was_written_reads_the_same(tmp_path, images):
     points = example(images)
-    data.write_parquet(points, tmp_path / "points.parquet")
-    read = data.read_parquet(tmp_path / "points.parquet")
+    sources.write_parquet(points, tmp_path / "points.parquet")
+    read = sources.read_parquet(tmp_path / "points.parquet")
     assert read.digest == points.digest
     assert read.classes == ("a", "b")
     for name in ("points", "labels", "groups", "is_test"):
@@ -95,7 +95,7 @@ def test_points_without_groups_differ_in_nothing_else():
 
 
 def test_the_digits_are_features_between_0_and_1_of_ten_classes():
-    points = data.open_points("digits")
+    points = sources.open_points("digits")
     assert points.points.shape == (1797, 64)
     assert points.points.dtype == np.float32
     assert (points.points.min(), points.points.max()) == (0, 1)
@@ -104,7 +104,7 @@ def test_the_digits_are_features_between_0_and_1_of_ten_classes():
 
 def test_an_unknown_source_names_what_is_possible():
     with pytest.raises(data.DataError) as caught:
-        data.open_points("digit")
+        sources.open_points("digit")
     assert caught.value.problems == [
         "digit: is no source of points; name digits or the path of a .parquet file"
     ]
@@ -122,7 +122,7 @@ def test_an_unknown_source_names_what_is_possible():
     ],
 )
 def test_real_files_are_read(name, shape, classes, test):
-    points = data.open_points(str(Path(os.environ["STUDY_DATA"]) / f"{name}.parquet"))
+    points = sources.open_points(str(Path(os.environ["STUDY_DATA"]) / f"{name}.parquet"))
     assert points.points.shape == shape
     assert len(points.classes) == classes
     assert points.is_test is not None
@@ -132,7 +132,7 @@ def test_real_files_are_read(name, shape, classes, test):
 
 def test_a_folder_of_images_is_told_to_be_imported_first(tmp_path):
     with pytest.raises(data.DataError) as caught:
-        data.open_points(str(tmp_path))
+        sources.open_points(str(tmp_path))
     assert caught.value.problems == [
         f"{tmp_path}: is no source of points; make a .parquet file of it with `study data import`"
     ]

@@ -6,10 +6,12 @@ import sys
 import threading
 import time
 
+import psutil
 import pytest
 import torch
 
-from trainables.limits import Limits, ending_after, is_out_of_memory
+from trainables import limits
+from trainables.limits import Limits, ending_after, is_out_of_memory, memory_bytes
 
 HANGS = "import time; time.sleep(600)"
 HOLDS_PYTHON = "import ctypes; ctypes.PyDLL(None).sleep(600)"
@@ -103,3 +105,13 @@ def test_a_checkpoint_is_measured_by_its_tensors():
     assert Limits(checkpoint=400).allows_checkpoint(state)
     assert not Limits(checkpoint=399).allows_checkpoint(state)
     assert Limits().allows_checkpoint(state)
+
+
+@pytest.mark.parametrize(
+    ("told", "least"), [("max\n", None), ("1048576\n", 1 << 20), (f"{1 << 62}\n", None), ("", None)]
+)
+def test_a_container_has_no_more_memory_than_it_may_take(tmp_path, monkeypatch, told, least):
+    file = tmp_path / "memory.max"
+    file.write_text(told)
+    monkeypatch.setattr(limits, "CONTAINER_LIMITS", (tmp_path / "none", file))
+    assert memory_bytes() == (least or psutil.virtual_memory().total)

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainables.data import DataError, open_points, read_parquet, write_parquet
+from trainables.data import DataError
 from trainables.importers import idx
+from trainables.sources import open_points, read_parquet, write_parquet
 
 IMAGES = np.arange(4 * 2 * 3, dtype=np.uint8).reshape(4, 2, 3)
 LABELS = np.array([7, 0, 7, 0], np.uint8)

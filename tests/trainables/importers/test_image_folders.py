@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainables.data import DataError, read_parquet, write_parquet
+from trainables.data import DataError
 from trainables.importers import image_folders
+from trainables.sources import read_parquet, write_parquet
 
 
 def draw(path, value=0, size=(3, 2)):

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from trainables.data import DataError, read_parquet, write_parquet
+from trainables.data import DataError
 from trainables.importers import npz
+from trainables.sources import read_parquet, write_parquet
 
 FEATURES = np.arange(8, dtype=np.float64).reshape(4, 2)
 IMAGES = np.arange(4 * 5 * 6 * 3, dtype=np.uint16).astype(np.uint8).reshape(4, 5, 6, 3)

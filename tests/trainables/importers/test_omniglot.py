@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainables.data import DataError, read_parquet, write_parquet
+from trainables.data import DataError
 from trainables.importers import omniglot
+from trainables.sources import read_parquet, write_parquet
 
 CHARACTERS = {
     "images_background": ["Greek/character01", "Greek/character02", "Anglo-Saxon/character01"],
