@@ -105,14 +105,17 @@ class GroupModel(nn.Module):
         """
         was_training = self.training
         self.eval()
-        parts = (self.embed(part.to(self.device)) for part in chunks)
-        # To pieces right away: the whole need not fit beside the model.
-        embeddings, logits = zip(
-            *((e.to(CPU), None if g is None else g.to(CPU)) for e, g in parts), strict=True
-        )
+        # To the CPU right away: the whole need not fit beside the model.
+        parts = [_on_cpu(self.embed(chunk.to(self.device))) for chunk in chunks]
         self.train(was_training)
-        has_logits = logits[0] is not None
-        return EncoderOutput(torch.cat(embeddings), torch.cat(logits) if has_logits else None)
+        logits = [part.group_logits for part in parts if part.group_logits is not None]
+        embeddings = torch.cat([part.embedding for part in parts])
+        return EncoderOutput(embeddings, torch.cat(logits) if logits else None)
+
+
+def _on_cpu(output: EncoderOutput) -> EncoderOutput:
+    embedding, logits = output
+    return EncoderOutput(embedding.to(CPU), None if logits is None else logits.to(CPU))
 
 
 def untrained(
