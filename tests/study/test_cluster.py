@@ -53,7 +53,11 @@ def others(tmp_path_factory):
     """A cluster that asks for a token, one that asks for none, and the file with the token."""
     token = tmp_path_factory.mktemp("token") / "token"
     token.write_text(secrets.token_hex(32))
-    closed = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+    closed = {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token),
+        node_files.VARIABLE: str(token.with_name("points")),
+    }
     with heads(closed, {"RAY_AUTH_MODE": "disabled"}) as (closed_head, open_head):
         yield closed_head, open_head, token
 
