@@ -24,11 +24,10 @@ check: $(READY)  ## Formatting, lint, types and the import rules.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# One thread each: processes with more threads than cores wait for each other. Three on two cores, for many a test waits for
-# a process that starts. In the order of the folders: by itself xdist begins with the files of most tests, and ends with one
-# of few and long.
+# One thread each: processes with more threads than cores wait for each other. In the order of the folders: by itself xdist
+# begins with the files of most tests, and ends with one of few and long.
 suite: $(READY)  ## Run the tests.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 fault-test: $(READY)  ## Inject every fault, and print what each has left.
 	STUDY_FAULTS=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults --numprocesses 2 --dist load --durations 0

@@ -42,7 +42,7 @@ recall_at_1?
   search.aggregator.attention.hiden: no such option; did you mean hidden?
   search.loss.triplet.margin: must be at least 0, got -1
   search.training.batch: no such option; choose from classes_per_batch, epochs, group_size, \
-group_size_spread, group_views, groups_per_class, learning_rate, weight_decay
+group_size_spread, group_views, groups_per_class, learning_rate, precision, weight_decay
   search.training.epochs: must be an integer, got 100.0
   tracking.uri: no address MLflow can track to, got 'localhost:5000'; use http(s)://HOST:PORT, \
 sqlite:///FILE or postgresql://HOST/NAME
