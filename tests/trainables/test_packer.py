@@ -69,7 +69,7 @@ def test_a_list_of_configurations_ranks_the_same_after_a_full_run(is_faster):
     rates = (1e-5, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
     ranks = []
     for packing in (None, Packer()):
-        ended = finished(runs_of(rates, epochs=20), packing)
+        ended = finished(runs_of(rates, epochs=8), packing)
         quality = {name: ended[name].metrics["val/map_at_r.size2"] for name in ended}
         assert len(set(quality.values())) == len(rates)
         ranks.append(sorted(quality, key=lambda name, of=quality: of[name]))
