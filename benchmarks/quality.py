@@ -84,6 +84,16 @@ def _stock_process(data: Path, minutes: float) -> list[Validation]:
     return [(at, quality) for at, quality in json.loads(done.stdout.splitlines()[-1])]
 
 
+class _Space:
+    """What Optuna proposes; Tune pickles it."""
+
+    def __init__(self, study: Any) -> None:
+        self._combination = study.combinations[0]
+
+    def __call__(self, trial: Any) -> dict[str, Any]:
+        return {"configuration": self._combination.propose(trial).nested()}
+
+
 def _stock(file: Path, data: Path, seconds: float) -> list[Validation]:
     import psutil
     import ray
@@ -96,9 +106,6 @@ def _stock(file: Path, data: Path, seconds: float) -> list[Validation]:
     began = psutil.Process().create_time()
     study = prepare(file, file.parent, str(data))
     found: list[Validation] = []
-
-    def space(trial: Any) -> dict[str, Any]:
-        return {"configuration": study.combinations[0].propose(trial).nested()}
 
     class Stock(tune.Trainable):
         def setup(self, config: dict[str, Any], study: Any) -> None:
@@ -132,7 +139,7 @@ def _stock(file: Path, data: Path, seconds: float) -> list[Validation]:
         tune_config=tune.TuneConfig(
             metric="quality",
             mode="max",
-            search_alg=OptunaSearch(space, metric="quality", mode="max", seed=1),
+            search_alg=OptunaSearch(_Space(study), metric="quality", mode="max", seed=1),
             scheduler=ASHAScheduler(max_t=8, grace_period=1, reduction_factor=4),
             num_samples=-1,
             time_budget_s=seconds - (time.time() - began),
