@@ -79,7 +79,7 @@ def group_margin(
     # A class of one point has no positive: without this its distance to itself would be one.
     furthest = torch.where(count > 1, tally.furthest, -torch.inf)
     m_squared = (furthest - tally.nearest).max()
-    # The root of -inf keeps its sign.
+    # There is no root of -inf.
     m_star = (torch.where(count > 1, furthest.sqrt(), -torch.inf) - tally.nearest.sqrt()).max()
     back = order.argsort()
     real = mask.sum(dtype=torch.float64)
