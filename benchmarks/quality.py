@@ -94,18 +94,8 @@ class _Space:
         return {"configuration": self._combination.propose(trial).nested()}
 
 
-def _stock(file: Path, data: Path, seconds: float) -> list[Validation]:
-    import psutil
-    import ray
+def _stock_trainable() -> Any:
     from ray import tune
-    from ray.tune.schedulers import ASHAScheduler
-    from ray.tune.search.optuna import OptunaSearch
-
-    from study.check import prepare
-
-    began = psutil.Process().create_time()
-    study = prepare(file, file.parent, str(data))
-    found: list[Validation] = []
 
     class Stock(tune.Trainable):
         def setup(self, config: dict[str, Any], study: Any) -> None:
@@ -129,13 +119,29 @@ def _stock(file: Path, data: Path, seconds: float) -> list[Validation]:
         def load_checkpoint(self, checkpoint: Any) -> None:
             """Nothing was kept."""
 
+    return Stock
+
+
+def _stock(file: Path, data: Path, seconds: float) -> list[Validation]:
+    import psutil
+    import ray
+    from ray import tune
+    from ray.tune.schedulers import ASHAScheduler
+    from ray.tune.search.optuna import OptunaSearch
+
+    from study.check import prepare
+
+    began = psutil.Process().create_time()
+    study = prepare(file, file.parent, str(data))
+    found: list[Validation] = []
+
     class Heard(tune.Callback):
         def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Any) -> None:
             found.append((result["at"] - began, result["quality"]))
 
     ray.init(address="local", include_dashboard=False, log_to_driver=False)
     tune.Tuner(
-        tune.with_parameters(Stock, study=study),
+        tune.with_parameters(_stock_trainable(), study=study),
         tune_config=tune.TuneConfig(
             metric="quality",
             mode="max",

@@ -10,4 +10,5 @@ def generators(device: torch.device) -> list[Generator]:
     """The global generators of what is computed on a device: that of the CPU, then its own."""
     if device.type != "cuda":
         return [torch.default_generator]
-    return [torch.default_generator, torch.cuda.default_generators[device.index]]
+    # A device without a number is the first: a pack sees one only.
+    return [torch.default_generator, torch.cuda.default_generators[device.index or 0]]

@@ -123,7 +123,7 @@ def written(request, tmp_path):
     return path
 
 
-def same(one, other):
+def assert_same(one, other):
     for field in fields(one):
         if field.name != "remap":
             np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name))
@@ -147,7 +147,7 @@ def test_mapped_points_are_those_in_memory(written, mapped, monkeypatch):
         assert found.remap is not None
         assert isinstance(found.points.base, np.memmap)
         assert not found.points.flags.writeable
-        same(found, in_memory)
+        assert_same(found, in_memory)
 
 
 def test_images_as_lists_are_mapped_alike(tmp_path, mapped):
@@ -158,7 +158,7 @@ def test_images_as_lists_are_mapped_alike(tmp_path, mapped):
     }
     sides = {"height": "16", "width": "16"}
     pq.write_table(pa.table(table, metadata=sides), path, row_group_size=33)
-    same(mapped(path), read_parquet(path))
+    assert_same(mapped(path), read_parquet(path))
 
 
 def test_only_points_of_more_than_a_share_of_the_memory_are_mapped(tmp_path, monkeypatch):
@@ -272,7 +272,7 @@ def test_points_in_memory_travel_themselves():
     points = trials.clouds()
     found = pickle.loads(pickle.dumps(points))
     assert found.remap is None
-    same(found, points)
+    assert_same(found, points)
 
 
 def test_a_node_without_the_file_makes_it_once(tmp_path, mapped, node, monkeypatch):
@@ -283,7 +283,7 @@ def test_a_node_without_the_file_makes_it_once(tmp_path, mapped, node, monkeypat
     decode = decoding.streamed
     monkeypatch.setattr(decoding, "streamed", lambda *paths: decoded.append(1) or decode(*paths))
     for _ in range(2):
-        same(pickle.loads(pickled), mapped(tmp_path / "points.parquet"))
+        assert_same(pickle.loads(pickled), mapped(tmp_path / "points.parquet"))
     assert decoded == [1]
 
 
