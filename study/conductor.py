@@ -24,7 +24,8 @@ class Conductor:
 
     Publishing comes first and telling Optuna second, so a trial whose result is published is never
     run again, whenever the driver dies. A trial whose process died runs again, in a pack of its own
-    from then on: if it was to blame, it takes no other with it the next time.
+    from then on: if it was to blame, it takes no other with it the next time. One that lacked
+    memory runs once more with all that there is: alone, and on a whole GPU.
 
     Args:
         record: of the study.
@@ -55,6 +56,8 @@ class Conductor:
         self._unconfirmed = set(self._proposals)
         self._confirmations: deque[Trial] = deque()
         self._lost_before: deque[Trial] = deque()
+        self._lacked_memory: deque[Trial] = deque()
+        self._roomy: set[str] = set()
         self._suspects: deque[Trial] = deque()
         self._suspect_pack = ""
         self._losses: Counter[str] = Counter()
@@ -75,7 +78,8 @@ class Conductor:
     @property
     def is_finished(self) -> bool:
         """Whether nothing is left to hand out, now or later."""
-        left = self._suspects or self._lost_before or self._unconfirmed or self._confirmations
+        again = self._suspects or self._lost_before or self._lacked_memory
+        left = again or self._unconfirmed or self._confirmations
         return self.is_stopped or not (self._packs or left)
 
     def stop(self, error: BaseException | None = None) -> None:
@@ -104,6 +108,10 @@ class Conductor:
             ray.get(self._stop_list.expect.remote(pack, LONGEST_START_SECONDS))
         return trials
 
+    def is_roomy(self, pack: str) -> bool:
+        """Whether a pack gets a whole GPU, where packs have shares of one."""
+        return pack in self._roomy
+
     def report(self, pack: str, members: dict[str, dict[str, float]]) -> None:
         """Takes in one report of a pack: validations, and trials that have ended.
 
@@ -117,7 +125,10 @@ class Conductor:
             trial = self._packs[pack].get(key)
             if trial is None:
                 continue
-            if member["is_finished"]:
+            if member["lacks_memory"]:
+                self._record.plan(trial)
+                self._lacked_memory.append(self._packs[pack].pop(key))
+            elif member["is_finished"]:
                 self._finish(pack, trial)
             elif self._is_pruned(trial, member):
                 stopped[key] = f"pruned after epoch {member['epoch']:.0f}"
@@ -155,6 +166,9 @@ class Conductor:
                 return []
             self._suspect_pack = pack
             return _first(self._suspects)
+        if self._lacked_memory and not self._lost_before:
+            self._roomy.add(pack)
+            return _first(self._lacked_memory)
         return _first(self._lost_before) or self._search_pack() or _first(self._confirmations)
 
     def _search_pack(self) -> list[Trial]:

@@ -60,9 +60,7 @@ class BudgetSection(_Section):
     """How much is computed, and on what."""
 
     trials_per_combination: int = Field(default=32, ge=1, le=100_000, description="trials")
-    pack: int = Field(
-        default=4, ge=1, le=256, description="trials that share one process at a time"
-    )
+    pack: int = Field(default=4, ge=1, le=256, description="trials that share one process")
     stacked: Literal["auto", "never"] = Field(
         default="auto",
         description="whether members of a pack that share shapes are stepped as one where a short "
@@ -81,6 +79,10 @@ class BudgetSection(_Section):
     cpus_per_pack: int = Field(default=1, ge=1, description="CPUs, and threads, of a pack")
     gpus_per_pack: float = Field(
         default=0.0, ge=0, description="GPUs of a pack, which then trains there; a share is allowed"
+    )
+    gpu_share: Literal["given", "measured"] = Field(
+        default="given",
+        description="whether a pack gets gpus_per_pack, or what it needs of that in a short try",
     )
     retries: int = Field(
         default=2,

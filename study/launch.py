@@ -10,6 +10,7 @@ from study import cluster, cluster_nodes, database
 from study.check import Study
 from study.conductor import Conductor
 from study.errors import RecordError
+from study.gpu_share import with_measured_share
 from study.interruption import Interruption
 from study.lease import Lease
 from study.manifest import changes, manifest
@@ -108,6 +109,8 @@ def _run(
     tracker: Tracker,
     interruption: Interruption,
 ) -> None:
+    cluster.concurrent_packs(study.config.budget)  # before a GPU is asked for
+    study = with_measured_share(study, interruption.console)
     budget = study.config.budget
     concurrent = cluster.concurrent_packs(budget)
     tally = Tally(study.planned_trials, study.config.protocol.quality_name)

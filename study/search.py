@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from dataclasses import asdict
+from math import ceil
 from pathlib import Path
 from typing import Any, final
 
@@ -45,7 +46,15 @@ class PackSearcher(Searcher):
             **self._shared,
             "pack": trial_id,
             "tasks": [asdict(trial.task()) for trial in trials],
+            **self._room(self._conductor.is_roomy(trial_id), len(trials)),
         }
+
+    def _room(self, is_roomy: bool, trials: int) -> dict[str, Any]:
+        """The share of GPUs of a pack, and whether its trials cannot have more memory."""
+        gpus = self._shared["gpus"]
+        if is_roomy:
+            gpus = ceil(gpus)
+        return {"gpus": gpus, "is_roomy": trials == 1 and gpus == ceil(gpus)}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from typing import Any, final
 
 import ray
@@ -83,11 +84,12 @@ class Engine:
 
     def _tune(self) -> None:
         budget = self._study.config.budget
+        shared = {**self._shared, "gpus": budget.gpus_per_pack}
         with tempfile.TemporaryDirectory(prefix="study-") as folder:
             tuner = tune.Tuner(
-                tune.with_resources(self._trainable(), _resources(budget)),
+                tune.with_resources(self._trainable(), partial(_resources, budget)),
                 tune_config=tune.TuneConfig(
-                    search_alg=PackSearcher(self._conductor, self._shared, self._concurrent),
+                    search_alg=PackSearcher(self._conductor, shared, self._concurrent),
                     scheduler=PackScheduler(self._conductor),
                     num_samples=-1,
                     reuse_actors=True,
@@ -131,10 +133,10 @@ class _Steps(Callback):
         return {}
 
 
-def _resources(budget: BudgetSection) -> dict[str, float]:
+def _resources(budget: BudgetSection, pack: dict[str, Any]) -> tune.PlacementGroupFactory:
     memory = budget.memory_gib_per_pack
-    needed = {"cpu": budget.cpus_per_pack, "gpu": budget.gpus_per_pack}
-    return needed if memory is None else {**needed, "memory": memory * GIB}
+    needed = {"CPU": float(budget.cpus_per_pack), "GPU": float(pack["gpus"])}
+    return tune.PlacementGroupFactory([needed | ({"memory": memory * GIB} if memory else {})])
 
 
 def _limits(budget: BudgetSection, concurrent: int) -> Limits:

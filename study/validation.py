@@ -25,6 +25,11 @@ def contradictions(
 ) -> list[str]:
     """Rules across keys and sections; None stands for a section that is wrong by itself."""
     problems = _protocol_problems(protocol) if protocol else []
+    if budget and budget.gpu_share == "measured" and not 0 < budget.gpus_per_pack <= 1:
+        problems.append(
+            "budget.gpu_share: a share is measured of one GPU; say `gpus_per_pack: 1`, or "
+            "`gpu_share: given`"
+        )
     if algorithm and budget and algorithm.sampler == "cmaes" and budget.alike:
         problems.append("budget.alike: cmaes models all parameters or none; say `alike: false`")
     if protocol and algorithm and len(protocol.objectives) > 1:

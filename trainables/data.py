@@ -68,8 +68,7 @@ class PointSet:
         self, rows: NDArray[np.integer[Any]] | Int[Tensor, " batch"]
     ) -> Float[Tensor, "batch *shape"]:
         """A copy of the points in these rows, as float32; images are scaled to [0, 1]."""
-        taken = torch.from_numpy(self.points[np.asarray(rows)])
-        return taken if taken.is_floating_point() else taken.float().div_(255)
+        return as_floats(torch.from_numpy(self.points[np.asarray(rows)]))
 
     def chunks(
         self, rows: NDArray[np.integer[Any]], size: int
@@ -123,6 +122,11 @@ def point_set(
         digest="",
     )
     return replace(unnamed, digest=_digest(unnamed))
+
+
+def as_floats(points: Tensor) -> Float[Tensor, "..."]:
+    """Points as models take them: images of bytes are scaled to [0, 1]."""
+    return points if points.is_floating_point() else points.float().div_(255)
 
 
 def digits() -> PointSet:

@@ -1,9 +1,16 @@
 """Devices that members train on: CPUs, or one GPU."""
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 
 CPU = torch.device("cpu")
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the CPU on a device; what computes there next waits for it, the CPU does not."""
+    if device.type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 def generators(device: torch.device) -> list[Generator]:

@@ -32,11 +32,13 @@ class Limits:
         seconds: that one attempt at a trial may train.
         memory: bytes that the training of a pack may take, besides those of its process at first.
         checkpoint: bytes of a trial's checkpoint; a trial with a larger one keeps none.
+        has_more_memory: whether a trial that lacks memory may run again with more.
     """
 
     seconds: float | None = None
     memory: int | None = None
     checkpoint: int | None = None
+    has_more_memory: bool = False
 
     def cap_memory(self) -> None:
         """Lets allocations of this process fail beyond the limit, before the machine is short."""

@@ -19,9 +19,10 @@ from torch.utils._pytree import tree_map_only
 from trainables.configuration import Configuration
 from trainables.contracts import EncodedStep, Loss, Views
 from trainables.data import PointSet
-from trainables.device import CPU, generators
+from trainables.device import CPU, generators, sent
 from trainables.learner import Learner, Seen, seen
 from trainables.model import GroupModel, build
+from trainables.resident import ResidentPoints
 from trainables.sampling import GroupSampler, StepPlan
 from trainables.teacher import Teacher
 
@@ -62,9 +63,9 @@ class Member:
         device: torch.device = CPU,
     ) -> None:
         self._configuration = configuration
-        self._points = points
-        self._rows = rows
         self._device = device
+        # Views are drawn on the CPU, to be the same everywhere.
+        self._resident = ResidentPoints(points, rows, CPU if configuration.views else device)
         self._generator = Generator().manual_seed(seed)
         own = (Generator(shared.device).manual_seed(seed) for shared in generators(device))
         self._global_states = [generator.get_state() for generator in own]
@@ -169,12 +170,10 @@ class Member:
 
     def views(self, plan: StepPlan) -> list[Float[Tensor, "batch *shape"]]:
         """The points of a step, or two random views of them where the loss needs such."""
-        points = self._points.take(self._rows[plan.rows.numpy()])
+        points = self._resident.take(plan.rows)
         if self._views is None:
-            views = [points]
-        else:
-            views = [self._views(points, self._generator) for _ in range(2)]
-        return [view.to(self._device, non_blocking=True) for view in views]
+            return [points]
+        return [sent(self._views(points, self._generator), self._device) for _ in range(2)]
 
     def uniform(self, shape: torch.Size, dtype: torch.dtype) -> Tensor:
         """Random numbers in [0, 1), the next that dropout would draw."""

@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 from trainables import catalogue
 from trainables.configuration import Component, Configuration
 from trainables.contracts import Aggregator, EncoderOutput
-from trainables.device import CPU
+from trainables.device import CPU, sent
 
 CHUNK = 1024
 """Points that are encoded at a time where there are many."""
@@ -106,7 +106,7 @@ class GroupModel(nn.Module):
         was_training = self.training
         self.eval()
         # To the CPU right away: the whole need not fit beside the model.
-        parts = [_on_cpu(self.embed(chunk.to(self.device))) for chunk in chunks]
+        parts = [_on_cpu(self.embed(sent(chunk, self.device))) for chunk in chunks]
         self.train(was_training)
         logits = [part.group_logits for part in parts if part.group_logits is not None]
         embeddings = torch.cat([part.embedding for part in parts])

@@ -28,7 +28,8 @@ UNLIMITED = Limits()
 class RecordedTrial:
     """A trial run with its attempt: resumes from the newest checkpoint, ends with an outcome file.
 
-    A trial that an earlier attempt finished is finished from the start.
+    A trial that an earlier attempt finished is finished from the start. One that runs out of memory
+    where there is more to be had is over without an outcome: a later attempt continues it.
 
     When complete, the attempt holds ``bounds.parquet``: one row per member, group size and pair of
     same-class groups; of a model on the test points also ``map.parquet`` and ``witness.parquet``,
@@ -62,6 +63,7 @@ class RecordedTrial:
         self.outcome = self.attempt.outcome()
         self.epochs = 0
         self.quality = float("nan")
+        self.lacks_memory = False
         self._study, self._saved, self._started = study, time.monotonic(), time.time()
         self._limits, self._spent, self._device = limits, 0.0, device
         if self.outcome is None:
@@ -106,7 +108,12 @@ class RecordedTrial:
     @property
     def run(self) -> TrialRun | None:
         """What there is to train, of a trial that has not ended."""
-        return self._run if self.outcome is None else None
+        return None if self.is_over else self._run
+
+    @property
+    def is_over(self) -> bool:
+        """Whether this attempt has come to its end, with an outcome or for want of memory."""
+        return self.lacks_memory or self.outcome is not None
 
     @property
     def seconds_left(self) -> float | None:
@@ -120,7 +127,7 @@ class RecordedTrial:
 
     def checkpoint(self) -> None:
         """Saves an unfinished trial, so that a later attempt continues here; does what it can."""
-        if self.outcome is None and self.epochs:
+        if self.epochs and not self.is_over:
             state = self._run.state()
             self._saved = time.monotonic()
             if self._limits.allows_checkpoint(state):
@@ -162,6 +169,12 @@ class RecordedTrial:
         return products | ({"reference": run.reference._asdict()} if run.reference else {})
 
     def _fail(self, error: Exception) -> None:
+        if self._limits.has_more_memory and is_out_of_memory(error):
+            self.lacks_memory = True
+            with suppress(AttributeError):  # it may not have begun
+                del self._run
+            torch.cuda.empty_cache()
+            return
         trace = "".join(traceback.format_exception(error))
         (self.attempt.folder / "error.txt").write_text(trace)
         self._finish(Outcome("failed", _reason(error), {}, [], [], self._started, time.time()))

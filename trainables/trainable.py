@@ -1,13 +1,14 @@
 """The Ray Tune trainable: one process runs one pack of trials, stepped in lock-step."""
 
 import time
+from dataclasses import replace
 from typing import Any, final
 
 import ray
 import torch
 from ray import tune
 
-from trainables.device import CPU
+from trainables import gpu
 from trainables.limits import Limits, ending_after
 from trainables.packer import Packer
 from trainables.places import place
@@ -24,10 +25,11 @@ class PackTrainable(tune.Trainable):
     """Runs the trials of one pack until each is complete, pruned or failed.
 
     Its configuration holds ``pack`` (its name), ``tasks`` (each a ``TrialTask`` as a dict),
-    ``folder`` of all trials, and ``stop_list`` (the actor's name); ``study``, ``rules``,
+    ``folder`` of all trials, ``stop_list`` (the actor's name), ``gpus`` (its share of them) and
+    ``is_roomy`` (whether there is no more memory to be had for its trials); ``study``, ``rules``,
     ``threads``, ``is_stacked`` and ``limits`` come through the object store. A step trains every
     unfinished trial to its next validation and reports ``members/<key>/{epoch,quality,
-    is_finished}``: numbers only, Tune takes no others.
+    is_finished,lacks_memory}``: numbers only, Tune takes no others.
     """
 
     def setup(self, config: dict[str, Any], **shared: Any) -> None:
@@ -36,7 +38,7 @@ class PackTrainable(tune.Trainable):
         self._rules: Rules = shared["rules"]
         self._limits: Limits = shared["limits"]
         self._limits.cap_memory()
-        self._device = _device()
+        self._device = gpu.claimed(ray.get_gpu_ids())
         self._trials: dict[str, RecordedTrial] = {}
         self._packer, self._is_stacked = Packer(), bool(shared["is_stacked"])
         self._pack, self._steps = config, 0
@@ -49,7 +51,7 @@ class PackTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         if self._steps == 0:
             self._start(self._pack)
-        active = {key: trial for key, trial in self._trials.items() if trial.outcome is None}
+        active = {key: trial for key, trial in self._trials.items() if not trial.is_over}
         orders: Any = self._stop_list.orders.remote(list(active))
         stopped, is_interrupted = ray.get(orders)
         if is_interrupted:
@@ -62,7 +64,8 @@ class PackTrainable(tune.Trainable):
             key: {
                 "epoch": trial.epochs,
                 "quality": trial.quality,
-                "is_finished": int(trial.outcome is not None),
+                "is_finished": int(trial.is_over),
+                "lacks_memory": int(trial.lacks_memory),
             }
             for key, trial in self._trials.items()
             if key in active or self._steps == 0
@@ -101,7 +104,7 @@ class PackTrainable(tune.Trainable):
 
     def _may_end(self, is_idle: bool) -> bool:
         """Whether all trials have ended and no other pack is just starting."""
-        if not all(trial.outcome for trial in self._trials.values()):
+        if not all(trial.is_over for trial in self._trials.values()):
             return False
         is_held: Any = self._stop_list.is_held.remote()
         if not ray.get(is_held):
@@ -117,20 +120,10 @@ class PackTrainable(tune.Trainable):
         ray.get(started)
         tasks = [TrialTask(**task) for task in config["tasks"]]
         folder = place(config["folder"])
-        shared = (self._study, self._rules, folder, self._limits, self._device)
+        gpu.cap_memory(self._device, config["gpus"])
+        limits = replace(self._limits, has_more_memory=not config["is_roomy"])
+        shared = (self._study, self._rules, folder, limits, self._device)
         self._trials = {task.key: RecordedTrial(task, *shared) for task in tasks}
-
-
-def _device() -> torch.device:
-    """The one GPU that Ray lets this process see, or the CPUs."""
-    if not ray.get_gpu_ids():
-        return CPU
-    if not torch.cuda.is_available():
-        raise RuntimeError(
-            f"Ray gives a GPU that torch {torch.__version__} of this node cannot use; install a "
-            "build of torch for it there, or set budget.gpus_per_pack: 0"
-        )
-    return torch.device("cuda", torch.cuda.current_device())
 
 
 def _nothing() -> None:

@@ -142,6 +142,15 @@ def test_a_sampler_that_models_all_parameters_or_none_is_not_asked_for_some(tmp_
     ]
 
 
+@pytest.mark.parametrize("gpus", [0, 2])
+def test_a_share_is_measured_of_one_gpu(tmp_path, gpus):
+    changes = ["budget.gpu_share: measured", f"budget.gpus_per_pack: {gpus}"]
+    assert refused(tmp_path, *changes) == [
+        "budget.gpu_share: a share is measured of one GPU; say `gpus_per_pack: 1`, or "
+        "`gpu_share: given`"
+    ]
+
+
 def test_two_objectives_need_a_sampler_that_knows_them(tmp_path):
     two = ["protocol.objectives: [quality, relative_gap]", "algorithm.pruner: none"]
     assert refused(tmp_path, *two, "algorithm.sampler: cmaes") == [

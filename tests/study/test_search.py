@@ -29,12 +29,15 @@ TWO = "search.aggregator.max: {}"
 ONE_EACH = ["budget.trials_per_combination: 1", "budget.pack: 1"]
 UNREAD = "protocol.confirmation: {top: 0}"
 RAW = "identity+mean+untrained"
-FINISHED = {"epoch": 1, "quality": 0.5, "is_finished": 1}
+WHOLE = {"gpus": 0}
+FINISHED = {"epoch": 1, "quality": 0.5, "is_finished": 1, "lacks_memory": 0}
+
+SHORT_OF_MEMORY = FINISHED | {"lacks_memory": 1}
 
 
 def validated(quality, epoch=1):
     """What a pack reports of a trial that goes on."""
-    return {"epoch": epoch, "quality": quality, "is_finished": 0}
+    return {"epoch": epoch, "quality": quality, "is_finished": 0, "lacks_memory": 0}
 
 
 class Driver:
@@ -165,6 +168,33 @@ def test_packs_shrink_towards_the_end_so_that_all_processes_have_work(driver, co
     assert [len(pack) for pack in packs] == [*sizes, 0]
 
 
+def test_a_trial_that_lacked_memory_runs_once_more_alone_and_on_a_whole_gpu(driver):
+    study = driver("budget.trials_per_combination: 2", "budget.pack: 2", UNREAD)
+    searcher = PackSearcher(study.conductor, {"gpus": 0.25}, 2)
+    first = searcher.suggest("first")
+    assert (first["gpus"], first["is_roomy"]) == (0.25, False)
+    small, large = study.record.trials()[:2]
+    study.leave(small)
+    study.conductor.report("first", {small.key: FINISHED, large.key: SHORT_OF_MEMORY})
+    assert [result.trial for result in study.record.results()] == [small]
+    assert not study.conductor.is_finished
+    searcher.on_trial_complete("first")
+    second = searcher.suggest("second")
+    assert (second["gpus"], second["is_roomy"]) == (1, True)
+    assert [TrialTask(**task) for task in second["tasks"]] == [large.task()]
+    study.run("second", [large], state="failed", reason="out of memory: no room")
+    assert study.told() == [TrialState.COMPLETE, TrialState.FAIL]
+
+
+@pytest.mark.parametrize(
+    ("pack", "gpus", "is_roomy"), [(1, 0, True), (1, 2, True), (1, 0.5, False), (2, 0, False)]
+)
+def test_a_pack_has_all_the_memory_if_it_is_one_trial_on_whole_gpus(driver, pack, gpus, is_roomy):
+    study = driver(f"budget.pack: {pack}")
+    suggested = PackSearcher(study.conductor, {"gpus": gpus}, 1).suggest("pack")
+    assert (suggested["gpus"], suggested["is_roomy"]) == (gpus, is_roomy)
+
+
 def test_every_trial_that_is_handed_out_is_planned_in_the_record(driver):
     study = driver()
     assert study.conductor.next_pack("pack") == study.record.trials()
@@ -287,7 +317,7 @@ def test_the_only_pack_of_a_tuner_that_broke_down_is_to_blame(driver):
 
 def test_an_error_while_tune_calls_stops_the_study_and_is_kept(driver):
     study = driver(*ONE_EACH)
-    searcher = PackSearcher(study.conductor, {}, 1)
+    searcher = PackSearcher(study.conductor, WHOLE, 1)
     (task,) = searcher.suggest("pack")["tasks"]
     shutil.rmtree(study.record.trials_folder)
     study.record.trials_folder.touch()  # nothing can be written below a file
@@ -404,14 +434,14 @@ def test_a_stopped_conductor_asks_packs_to_stop_and_leaves_their_trials_unfinish
 
 def test_tune_is_given_the_tasks_of_a_pack_and_what_all_packs_share(driver):
     study = driver("budget.pack: 2")
-    configuration = PackSearcher(study.conductor, {"folder": "there"}, 1).suggest("pack")
+    configuration = PackSearcher(study.conductor, WHOLE | {"folder": "there"}, 1).suggest("pack")
     assert configuration["folder"] == "there"
     tasks = [TrialTask(**task) for task in configuration["tasks"]]
     assert tasks == [trial.task() for trial in study.record.trials()]
 
 
 def test_tune_waits_while_as_many_packs_run_as_shall_run_at_once(driver):
-    searcher = PackSearcher(driver("budget.pack: 1").conductor, {}, 2)
+    searcher = PackSearcher(driver("budget.pack: 1").conductor, WHOLE, 2)
     assert [searcher.suggest(pack) is None for pack in "abc"] == [False, False, True]
     searcher.on_trial_complete("a")
     assert searcher.suggest("c")
@@ -419,7 +449,7 @@ def test_tune_waits_while_as_many_packs_run_as_shall_run_at_once(driver):
 
 def test_tune_waits_while_only_running_trials_can_bring_work_and_ends_after_them(driver):
     study = driver(*ONE_EACH)
-    searcher = PackSearcher(study.conductor, {}, 5)
+    searcher = PackSearcher(study.conductor, WHOLE, 5)
 
     def end(pack, task):
         study.leave(study.record.trial(task["key"]))
@@ -439,7 +469,7 @@ def test_tune_waits_while_only_running_trials_can_bring_work_and_ends_after_them
 
 def test_tune_is_given_nothing_more_after_an_interrupt(driver):
     study = driver()
-    searcher = PackSearcher(study.conductor, {}, 4)
+    searcher = PackSearcher(study.conductor, WHOLE, 4)
     searcher.suggest("a")
     study.conductor.stop()
     assert searcher.suggest("b") == PackSearcher.FINISHED
@@ -476,7 +506,11 @@ def test_a_process_that_raises_is_told_by_tune_with_its_error(driver, stop_list)
 def test_everything_that_tune_pickles_is_harmless(driver):
     study = driver()
     study.conductor.next_pack("pack")
-    given = [study.conductor, PackSearcher(study.conductor, {}, 1), PackScheduler(study.conductor)]
+    given = [
+        study.conductor,
+        PackSearcher(study.conductor, WHOLE, 1),
+        PackScheduler(study.conductor),
+    ]
     copies = [cloudpickle.loads(cloudpickle.dumps(each)) for each in given]
     assert vars(copies[0]) == {}
     assert [vars(copy._conductor) for copy in copies[1:]] == [{}, {}]

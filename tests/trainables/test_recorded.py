@@ -248,6 +248,36 @@ def test_a_failure_is_recorded_and_the_others_go_on(tmp_path):
     assert timeless(healthy.outcome) == timeless(alone.outcome)
 
 
+@pytest.mark.parametrize("has_more", [True, False])
+def test_a_trial_that_lacks_memory_goes_on_in_a_later_attempt_where_there_is_more(
+    tmp_path, monkeypatch, has_more
+):
+    def exhaust(run, trained=None):
+        raise torch.OutOfMemoryError("no room for 8 GiB")
+
+    limits = Limits(has_more_memory=has_more)
+    trial = RecordedTrial(task_of(), study_of(), RULES, tmp_path, limits)
+    trial.step()
+    trial.checkpoint()
+    with monkeypatch.context() as patch:
+        patch.setattr(TrialRun, "advance", exhaust)
+        trial.step()
+    assert (trial.is_over, trial.lacks_memory) == (True, has_more)
+    assert trial.run is None
+    if has_more:
+        trial.checkpoint()  # as a process does before it ends
+        again = RecordedTrial(task_of(), study_of(), RULES, tmp_path)
+        assert again.attempt.number == 2
+        to_the_end(again)
+        assert again.outcome.state == "complete"
+        assert [validation["epoch"] for validation in again.outcome.history] == [2, 4, 5]
+    else:
+        assert (trial.outcome.state, trial.outcome.reason) == (
+            "failed",
+            "out of memory: no room for 8 GiB",
+        )
+
+
 def test_collapsed_embeddings_are_a_failure(tmp_path):
     points = clouds()
     alike = point_set(np.ones_like(points.points), points.labels, points.classes, "alike")

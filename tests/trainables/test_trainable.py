@@ -60,7 +60,14 @@ def config(stop_list, tmp_path):
 
     def configure(*keys, **training):
         tasks = [asdict(task_of(key, **training)) for key in keys]
-        return {"pack": "pack", "tasks": tasks, "folder": str(tmp_path), "stop_list": stop_list[2]}
+        room = {"gpus": 0, "is_roomy": True}
+        return {
+            "pack": "pack",
+            "tasks": tasks,
+            "folder": str(tmp_path),
+            "stop_list": stop_list[2],
+            **room,
+        }
 
     return configure
 
@@ -134,7 +141,7 @@ def test_reports_are_numbers(pack, config):
     for result in to_the_end(pack(config("a", "b"))):
         for key in ("a", "b"):
             report = result["members"][key]
-            assert set(report) == {"epoch", "quality", "is_finished"}
+            assert set(report) == {"epoch", "quality", "is_finished", "lacks_memory"}
             assert all(type(value) in (int, float) for value in report.values())
 
 
