@@ -1,4 +1,4 @@
-"""How the rows of a step lie to each other: distances, and sums over negatives in their order."""
+"""How the rows of a step lie to each other: distances, and sums over the nearer negatives."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,7 +6,6 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn.functional import pad
 
 from trainables.contracts import LabelledEmbeddings
 from trainables.learned_distances import learned_distances
@@ -24,22 +23,11 @@ class Comparisons(NamedTuple):
     negative: Bool[Tensor, "anchors rows"]
 
 
-class SortedNegatives(NamedTuple):
-    """Distances of each anchor's negatives, nearest first, then infinite; and their sums."""
+class Below(NamedTuple):
+    """Of each limit of an anchor: how many negatives are nearer, and the sum of their distances."""
 
-    ascending: Float[Tensor, "anchors rows"]
-    running: Float[Tensor, "anchors sums"]
-
-    def below(
-        self, limit: Float[Tensor, "anchors limits"], *, inclusive: bool = False
-    ) -> tuple[Int[Tensor, "anchors limits"], Float[Tensor, "anchors limits"]]:
-        """How many negatives are nearer than each limit, and the sum of their distances.
-
-        The count has no gradient. An anchor has limits of its own; ``inclusive`` counts those at
-        the limit as well.
-        """
-        count = torch.searchsorted(self.ascending.detach(), limit.detach(), right=inclusive)
-        return count, self.running.gather(1, count)
+    nearer: Int[Tensor, "anchors limits"]
+    total: Float[Tensor, "anchors limits"]
 
 
 def compared(rows: LabelledEmbeddings, anchors: slice = EVERY) -> Comparisons:
@@ -92,11 +80,22 @@ def summed_in_tiles(
     return total + (learning - learning.detach()), *counts
 
 
-def sorted_negatives(
-    apart: Float[Tensor, "anchors rows"], negative: Bool[Tensor, "anchors rows"]
-) -> SortedNegatives:
-    """Sorts once what would else be a cube of anchors, positives and negatives."""
-    ascending = apart.masked_fill(~negative, torch.inf).sort(1).values
-    return SortedNegatives(
-        ascending, pad(ascending.masked_fill(ascending.isinf(), 0).cumsum(1), (1, 0))
+def negatives_below(
+    apart: Float[Tensor, "anchors rows"],
+    negative: Bool[Tensor, "anchors rows"],
+    limits: Float[Tensor, "anchors limits"],
+) -> Below:
+    """Counts and adds up the negatives nearer than each limit of their anchor.
+
+    The limits are put in order, and each distance finds its place among them: what would else be a
+    cube of anchors, limits and negatives. Only the sums have a gradient, and none for the limits.
+    """
+    ascending, order = limits.detach().sort(1)
+    place = torch.searchsorted(ascending, apart.detach().contiguous(), right=True)
+    first_above = apart.new_zeros(len(limits), limits.shape[1] + 1)
+    count, total = (
+        first_above.scatter_add(1, place, of_each).cumsum(1)[:, :-1]
+        for of_each in (negative.to(apart.dtype), apart * negative)
     )
+    back = order.argsort(1)
+    return Below(count.gather(1, back).long(), total.gather(1, back))

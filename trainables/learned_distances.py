@@ -1,15 +1,17 @@
 """Euclidean distances to learn from: fast, exact where points coincide, and with a gradient."""
 
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import threshold
 
-FEW = 128
+FEW = 96
 """Up to so many columns differences are as fast as products."""
 COINCIDING = 1e-12
-"""Below this share of the largest squared length, a squared distance by products is 0."""
+"""Below this a squared distance by products is 0; its unit is the largest coordinate around the
+mean."""
 
 
 def learned_distances(
@@ -18,13 +20,58 @@ def learned_distances(
     """Distance of every row to every column, to be differentiated, stacked and compiled.
 
     Of many columns from inner products in double precision, several times faster than from
-    differences: what is nearer than a millionth of the largest distance to the mean coincides.
+    differences: what is nearer than a millionth of the largest coordinate around the mean
+    coincides.
     Where rows coincide the distance is exactly 0, and so is its gradient.
     """
     if len(columns) <= FEW:
         return torch.cdist(rows, columns, compute_mode="donot_use_mm_for_euclid_dist")
     apart: Tensor = _Learned.apply(rows, columns)  # type: ignore[no-untyped-call]
     return apart
+
+
+class Centred(NamedTuple):
+    """Points around a centre in units of ``scale``, in double precision; their squared lengths."""
+
+    points: Float[Tensor, "points width"]
+    lengths: Float[Tensor, " points"]
+    scale: Float[Tensor, ""]
+
+    def part(self, rows: slice) -> "Centred":
+        """Some of the points."""
+        return Centred(self.points[rows], self.lengths[rows], self.scale)
+
+
+def centred(
+    points: Float[Tensor, "points width"], around: Float[Tensor, "columns width"]
+) -> Centred:
+    """Points around the mean of others, whose largest coordinate is then between 1/2 and 1."""
+    others = around.double()
+    centre = others.mean(0)
+    largest = (others - centre).abs().amax()
+    # A power of 2, by which nothing is rounded.
+    scale = largest.clamp_min(torch.finfo(torch.float32).tiny).log2().ceil().exp2()
+    shown = (points.double() - centre) / scale
+    return Centred(shown, shown.square().sum(1), scale)
+
+
+def product_distances(
+    rows: Centred, columns: Centred, dtype: torch.dtype
+) -> Float[Tensor, "rows columns"]:
+    """Distance of every row to every column around the same centre, without a gradient."""
+    squares = torch.addmm(columns.lengths, rows.points, columns.points.T, alpha=-2)
+    squares = squares.add_(rows.lengths[:, None]).to(dtype)
+    apart: Tensor = threshold(squares, COINCIDING, 0.0, inplace=True)
+    return apart.sqrt_().mul_(rows.scale.to(dtype))
+
+
+def pulled(
+    pull: Float[Tensor, "rows columns"],
+    rows: Float[Tensor, "rows width"],
+    columns: Float[Tensor, "columns width"],
+) -> Float[Tensor, "rows width"]:
+    """Of each row, the sum of its differences from the columns, with these weights."""
+    return torch.addmm(pull.sum(1, keepdim=True) * rows, pull, columns, alpha=-1)
 
 
 @final
@@ -35,11 +82,7 @@ class _Learned(torch.autograd.Function):
 
     @staticmethod
     def forward(rows: Tensor, columns: Tensor) -> Tensor:
-        these, those = _centred(rows, columns)
-        of_rows, of_columns = these.square().sum(1), those.square().sum(1)
-        squares = torch.addmm(of_columns, these, those.T, alpha=-2).add_(of_rows[:, None])
-        coincides = squares <= COINCIDING * of_columns.amax()
-        return squares.masked_fill_(coincides, 0).sqrt_().to(rows.dtype)
+        return product_distances(centred(rows, columns), centred(columns, columns), rows.dtype)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
@@ -48,19 +91,9 @@ class _Learned(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         rows, columns, apart = ctx.saved_tensors
-        these, those = _centred(rows, columns)
-        pull = (gradient / apart).masked_fill_(apart == 0, 0).to(these.dtype)
-        of_rows, of_columns = _pulled(pull, these, those), _pulled(pull.T, those, these)
+        these, those = centred(rows, columns), centred(columns, columns)
+        # Rows that coincide do not pull: of 0 / 0 and x / 0 they would.
+        pull = (gradient / apart).nan_to_num_(0, 0, 0).double() * these.scale
+        of_rows = pulled(pull, these.points, those.points)
+        of_columns = pulled(pull.T, those.points, these.points)
         return of_rows.to(rows.dtype), of_columns.to(columns.dtype)
-
-
-def _pulled(pull: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Of each row, the sum of its differences from the columns, with these weights."""
-    return torch.addmm(pull.sum(1, keepdim=True) * rows, pull, columns, alpha=-1)
-
-
-def _centred(rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
-    """In double precision, around the mean of the columns."""
-    those = columns.double()
-    centre = those.mean(0)
-    return rows.double() - centre, those - centre

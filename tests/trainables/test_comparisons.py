@@ -5,8 +5,8 @@ from trainables.comparisons import (
     ANCHORS,
     WHOLE,
     compared,
+    negatives_below,
     of_positives,
-    sorted_negatives,
     summed_in_tiles,
 )
 from trainables.contracts import LabelledEmbeddings
@@ -70,20 +70,17 @@ def test_rows_that_coincide_are_at_distance_0_and_have_no_gradient():
     assert not embeddings.grad.any()
 
 
-@pytest.mark.parametrize("inclusive", [False, True])
-def test_sums_are_over_the_negatives_nearer_than_the_limit(inclusive):
+@pytest.mark.parametrize("limits", [1, 6, 9])
+def test_sums_are_over_the_negatives_nearer_than_the_limit(limits):
     # Whole numbers, so that some negatives are at the limit exactly.
     apart = torch.randint(0, 5, (6, 6), generator=torch.Generator().manual_seed(0)).double()
     negative = LABELS[:, None] != LABELS
-    limit = torch.randint(0, 6, (6, 6), generator=torch.Generator().manual_seed(1)).double()
-    count, total = sorted_negatives(apart, negative).below(limit, inclusive=inclusive)
+    limit = torch.randint(0, 6, (6, limits), generator=torch.Generator().manual_seed(1)).double()
+    count, total = negatives_below(apart, negative, limit)
     for row in range(6):
-        for column in range(6):
-            near = [
-                distance
-                for distance in apart[row][negative[row]].tolist()
-                if distance < limit[row, column] or (inclusive and distance == limit[row, column])
-            ]
+        for column in range(limits):
+            of_row = apart[row][negative[row]].tolist()
+            near = [distance for distance in of_row if distance < limit[row, column]]
             assert count[row, column] == len(near)
             assert total[row, column] == sum(near)
 
@@ -91,13 +88,13 @@ def test_sums_are_over_the_negatives_nearer_than_the_limit(inclusive):
 def test_sums_have_the_gradient_of_what_they_add_up():
     apart = compared(rows()).apart.requires_grad_()
     negative = LABELS[:, None] != LABELS
-    _, total = sorted_negatives(apart, negative).below(torch.full((6, 1), 2.5).double())
+    _, total = negatives_below(apart, negative, torch.full((6, 1), 2.5).double())
     total.sum().backward()
     assert torch.equal(apart.grad, (negative & (apart < 2.5)).double())
 
 
 def test_without_negatives_there_is_nothing_to_add_up():
-    nearest = sorted_negatives(torch.ones(3, 3), torch.zeros(3, 3, dtype=torch.bool))
-    count, total = nearest.below(torch.full((3, 1), 9.0))
+    none = torch.zeros(3, 3, dtype=torch.bool)
+    count, total = negatives_below(torch.ones(3, 3), none, torch.full((3, 1), 9.0))
     assert not count.any()
     assert not total.any()

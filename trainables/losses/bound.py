@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import relu
 
-from trainables.comparisons import compared, sorted_negatives
+from trainables.comparisons import compared, negatives_below
 from trainables.contracts import LabelledEmbeddings, Level, Loss, Need, Search, SearchAmong
 
 Form = Literal["t8", "t9"]
@@ -101,5 +101,5 @@ def _mean_hinge(
     Only those nearer than ``d(i, j) + margin`` are active.
     """
     limit = apart + margin
-    active, total = sorted_negatives(apart, negative).below(limit)
+    active, total = negatives_below(apart, negative, limit)
     return (active * limit - total) / negative.sum(1, keepdim=True).clamp_min(1)

@@ -1,14 +1,23 @@
-from typing import Annotated, Any, Literal, final
+from typing import Annotated, Any, Literal, NamedTuple, final
 
 import torch
 from annotated_types import Ge, Gt
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from trainables.comparisons import compared
 from trainables.contracts import LabelledEmbeddings, Level, Loss, Need, Search, SearchAmong
+from trainables.learned_distances import (
+    FEW,
+    Centred,
+    centred,
+    learned_distances,
+    product_distances,
+    pulled,
+)
 
 Average = Literal["active", "all"]
+TILE = 2**17
+"""Most pairs that are looked at together: what there is of them stays in a core's cache."""
 
 
 @final
@@ -61,19 +70,86 @@ class ContrastiveLoss(Loss):
         ]
 
     def compare(self, rows: LabelledEmbeddings) -> Float[Tensor, ""]:
-        apart, positive, negative = compared(rows)
-        margins = (self.positive_margin.to(apart.dtype), self.negative_margin.to(apart.dtype))
-        excess = apart - torch.where(positive, *margins)
-        too_far, too_near = positive & (excess > 0), negative & (excess < 0)
-        # A hinge is its excess or minus it: its weight in the mean is all that is left to find.
-        far = self._weight(too_far, positive).to(excess.dtype)
-        near = self._weight(too_near, negative).to(excess.dtype)
-        weighed = excess * torch.where(too_far, far, torch.where(too_near, -near, 0))
-        return weighed.sum()
+        margins = (self.positive_margin, self.negative_margin)
+        hinges: tuple[Tensor, Tensor] = _Hinges.apply(  # type: ignore[no-untyped-call]
+            rows.embeddings, rows.labels, *margins, self.average == "active"
+        )
+        return hinges[0]
 
-    def _weight(
-        self, active: Bool[Tensor, "rows rows"], pairs: Bool[Tensor, "rows rows"]
-    ) -> Float[Tensor, ""]:
-        """Of each hinge in the mean of some pairs."""
-        counted = active if self.average == "active" else pairs
-        return counted.sum().clamp_min(1).double().reciprocal()
+
+class _Hinged(NamedTuple):
+    """Hinges of a tile of pairs: their sum, how many the mean is over, and their pull on rows."""
+
+    total: Float[Tensor, ""]
+    number: Float[Tensor, ""]
+    pull: Float[Tensor, "tile width"]
+
+
+@final
+class _Hinges(torch.autograd.Function):
+    """Sum of the two means, with its gradient, from one look at every pair, a tile at a time.
+
+    Pairs are ordered, so the gradient by a row is twice that by it as the first of its pairs.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(
+        rows: Float[Tensor, "rows width"],
+        labels: Int[Tensor, " rows"],
+        positive_margin: Float[Tensor, ""],
+        negative_margin: Float[Tensor, ""],
+        is_of_active: bool,
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, "rows width"]]:
+        least, most = positive_margin.to(rows.dtype), negative_margin.to(rows.dtype)
+        around, step = centred(rows, rows), max(1, TILE // len(rows))
+        points = around.points.to(rows.dtype)
+        far: list[_Hinged] = []
+        near: list[_Hinged] = []
+        for start in range(0, len(rows), step):
+            these = slice(start, start + step)
+            apart = _distances(rows, around, these)
+            # Rows that coincide do not pull.
+            inverse = apart.reciprocal().nan_to_num_(0, 0, 0)
+            # As numbers, which are multiplied faster than truth values.
+            positive = (labels[these, None] == labels).to(rows.dtype)
+            negative = 1 - positive
+            positive.diagonal(start).zero_()
+            for kind, excess, pairs in (
+                (far, apart - least, positive),
+                (near, most - apart, negative),
+            ):
+                hinges = excess.mul_(pairs).relu_()
+                active = hinges.sign()
+                number = (active if is_of_active else pairs).sum()
+                pull = pulled(active.mul_(inverse), points[these], points)
+                kind.append(_Hinged(hinges.sum(), number, pull))
+        (of_far, pull), (of_near, push) = _mean(far), _mean(near)
+        return of_far + of_near, 2 * around.scale.to(rows.dtype) * (pull - push)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        ctx.save_for_backward(output[1])
+        ctx.mark_non_differentiable(output[1])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (of_rows,) = ctx.saved_tensors
+        return gradients[0] * of_rows, None, None, None, None
+
+
+def _distances(
+    rows: Float[Tensor, "rows width"], around: Centred, these: slice
+) -> Float[Tensor, "tile rows"]:
+    """Of some rows to all, from what has been prepared of many."""
+    if len(rows) <= FEW:
+        return learned_distances(rows[these], rows)
+    return product_distances(around.part(these), around, rows.dtype)
+
+
+def _mean(tiles: list[_Hinged]) -> tuple[Float[Tensor, ""], Float[Tensor, "rows width"]]:
+    """The mean of the hinges of all tiles, and its pull on the rows."""
+    totals, numbers, pulls = zip(*tiles, strict=True)
+    share = torch.stack(numbers).sum().clamp_min(1).reciprocal()
+    return torch.stack(totals).sum() * share, torch.cat(pulls) * share

@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from trainables.comparisons import EVERY, compared, of_positives, sorted_negatives, summed_in_tiles
+from trainables.comparisons import EVERY, compared, negatives_below, of_positives, summed_in_tiles
 from trainables.contracts import LabelledEmbeddings, Level, Loss, Need, Search, SearchAmong
 
 Mining = Literal["all", "semi_hard", "hard"]
@@ -20,8 +20,8 @@ class TripletLoss(Loss):
 
     Schroff, Kalenichenko and Philbin (2015), "FaceNet", eq. 2, with plain Euclidean distances as
     in Hermans, Beyer and Leibe (2017), eq. 2. A loss of 0 over all triplets says that the margin
-    ``m*`` is at most ``-margin``. Time is ``n^2 log n`` for ``n`` rows: sorted distances and their
-    running sums replace the ``n^3`` triplets.
+    ``m*`` is at most ``-margin``. Time is ``n^2 log p`` for ``n`` rows of ``p`` positives:
+    each negative finds its place among the distances of positives, and is not held against all.
 
     Of more than 256 rows a tile of anchors is looked at at a time, so that memory grows with ``n``.
 
@@ -142,12 +142,16 @@ class TripletLoss(Loss):
         The active negatives of anchor and positive are the nearest ``k``: those nearer than
         ``d(a, p) + margin``. Their hinges sum to ``k (d(a, p) + margin) - sum_{n <= k} d(a, n)``.
         """
-        negatives, limit = sorted_negatives(apart, negative), to_positive + self.margin
-        active, total = negatives.below(limit)
-        mined = negative.sum(1, keepdim=True).expand_as(active)
+        limit = to_positive + self.margin
         if self.mining == "semi_hard":
-            nearer, sum_of_nearer = negatives.below(to_positive, inclusive=True)
-            active, total = active - nearer, total - sum_of_nearer
+            # A negative at the very distance of the positive is not further than that.
+            further = torch.nextafter(to_positive.detach(), limit.new_tensor(torch.inf))
+            below = negatives_below(apart, negative, torch.cat([limit, further], 1))
+            (active, nearer), (total, nearest) = (part.chunk(2, 1) for part in below)
+            active, total = active - nearer, total - nearest
             mined = active
+        else:
+            active, total = negatives_below(apart, negative, limit)
+            mined = negative.sum(1, keepdim=True).expand_as(active)
         hinges = active * limit - total
         return (hinges * positive).sum(), (active * positive).sum(), (mined * positive).sum()

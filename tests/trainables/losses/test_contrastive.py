@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 from pytorch_metric_learning import distances, losses, reducers
+from torch.func import functional_call, vmap
 from torch.nn.functional import normalize
 
 from trainables import catalogue
 from trainables.contracts import LabelledEmbeddings
+from trainables.losses import contrastive as module
 from trainables.losses.contrastive import ContrastiveLoss
 
 ORACLE = json.loads((Path(__file__).parents[2] / "oracles" / "infonce.json").read_text())["cases"]
@@ -96,6 +98,60 @@ def test_values_and_gradients_follow_the_formula(margins, average):
     value, gradient = value_and_gradient(rows, labels, **options)
     torch.testing.assert_close(value, expected.detach(), **CLOSE)
     torch.testing.assert_close(gradient, torch.autograd.grad(expected, leaf)[0], **CLOSE)
+
+
+@pytest.fixture
+def many(monkeypatch):
+    """Takes a few rows for many: distances by products, of some rows at a time."""
+    monkeypatch.setattr(module, "FEW", 0)
+    monkeypatch.setattr(module, "TILE", 7 * 24)
+
+
+@pytest.mark.parametrize("average", AVERAGES)
+@pytest.mark.parametrize("margins", MARGINS)
+def test_many_rows_have_the_values_and_gradients_of_few(many, margins, average):
+    rows, labels = random_rows()
+    rows[5:9] = rows[:4]
+    options = options_of(margins, average)
+    found = value_and_gradient(rows, labels, **options)
+    leaf = rows.clone().requires_grad_()
+    expected = naive(leaf, labels, **options)
+    (gradient,) = torch.autograd.grad(expected, leaf)
+    # A row of zero length has no derivative: the formula says not a number, or nothing.
+    torch.testing.assert_close(found, (expected.detach(), gradient.nan_to_num(0)), **CLOSE)
+    in_single = value_and_gradient(rows.float(), labels, **options)
+    torch.testing.assert_close(in_single, tuple(part.float() for part in found))
+
+
+def test_coinciding_rows_among_many_do_not_pull(many):
+    rows, labels = torch.randn(4, 3).repeat(6, 1), [0, 1, 2, 3] * 3 + [1, 2, 3, 0] * 3
+    loss = partial(compare, labels=labels, positive_margin=0.0, negative_margin=1e-3)
+    leaf = rows.requires_grad_()
+    value = loss(leaf)
+    (gradient,) = torch.autograd.grad(value, leaf)
+    # A class holds one point six times and the one before it as often.
+    far = [(rows[i] - rows[i - 1]).norm().item() for i in range(4)]
+    assert value.item() == pytest.approx(sum(far) / 4 + 1e-3, rel=1e-6)
+    assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("average", AVERAGES)
+def test_many_rows_of_members_are_compared_together(many, average):
+    rows = torch.stack([random_rows()[0] for _ in range(3)]).requires_grad_()
+    labels = torch.stack([torch.tensor(random_rows()[1]) for _ in range(3)])
+    margins = torch.tensor([0.1, 0.2, 0.4], dtype=torch.float64)
+    loss = ContrastiveLoss(negative_margin=2.0, average=average)
+
+    def of_member(rows, labels, margin):
+        options = {"positive_margin": margin}
+        return functional_call(loss, options, (rows, labels))
+
+    loss.forward = lambda rows, labels: loss.compare(LabelledEmbeddings(rows, labels))
+    together = vmap(of_member)(rows, labels, margins)
+    (gradient,) = torch.autograd.grad(together.sum(), rows)
+    alone = [of_member(*member) for member in zip(rows, labels, margins, strict=True)]
+    torch.testing.assert_close(together, torch.stack(alone))
+    torch.testing.assert_close(gradient, torch.autograd.grad(sum(alone), rows)[0])
 
 
 PML_REDUCERS = {"active": reducers.AvgNonZeroReducer, "all": reducers.MeanReducer}
