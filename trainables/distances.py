@@ -1,6 +1,7 @@
 """Euclidean distances that keep their digits, a tile at a time."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -36,27 +37,58 @@ def distances(
 
     Duplicates are at distance exactly 0; other equal distances may differ by the error.
     """
-    return squared_distances(rows, columns).sqrt_()
+    return squared_distances(prepared(rows), prepared(columns)).squares.sqrt_()
 
 
-def squared_distances(
-    rows: Float[Tensor, "rows width"], columns: Float[Tensor, "columns width"]
-) -> Float[Tensor, "rows columns"]:
+class Prepared(NamedTuple):
+    """Points, with what their squared distances are products of: as rows, and as columns."""
+
+    points: Float[Tensor, "points width"]
+    lengths: Float[Tensor, " points"]
+    longest: Float[Tensor, ""]
+    left: Float[Tensor, "points more"]
+    right: Float[Tensor, "points more"]
+
+    def part(self, places: slice) -> "Prepared":
+        """Some of the points, of which none is longer than the longest of all."""
+        return Prepared(
+            self.points[places],
+            self.lengths[places],
+            self.longest,
+            self.left[places],
+            self.right[places],
+        )
+
+
+def prepared(points: Float[Tensor, "points width"]) -> Prepared:
+    """What is the same of points for all tiles, so that a tile is one product and no sum."""
+    lengths = points.square().sum(1)
+    length, one = lengths[:, None], torch.ones_like(lengths)[:, None]
+    left, right = torch.cat([-2 * points, length, one], 1), torch.cat([points, one, length], 1)
+    return Prepared(points, lengths, lengths.max(), left, right)
+
+
+class Squares(NamedTuple):
+    """Squares of distances, and the least of each row."""
+
+    squares: Float[Tensor, "rows columns"]
+    least: Float[Tensor, " rows"]
+
+
+def squared_distances(rows: Prepared, columns: Prepared) -> Squares:
     """Squares of :func:`distances`.
 
     Inner products give them, ``|a|^2 + |b|^2 - 2 a.b``; where these cancel, the difference is
     taken. Embeddings whose mean is 0 have few such pairs.
     """
-    of_rows, of_columns = (of.square().sum(1, keepdim=True) for of in (rows, columns))
-    # As one product, which is faster than to add the squares to one.
-    left = torch.cat([-2 * rows, of_rows, torch.ones_like(of_rows)], 1)
-    right = torch.cat([columns, torch.ones_like(of_columns), of_columns], 1)
-    squares = left @ right.T
-    threshold = CLOSE * (of_rows + of_columns.max())
-    if bool((squares.amin(1, keepdim=True) > threshold).all()):
-        return squares
-    row, column = (squares <= threshold).nonzero(as_tuple=True)
+    squares = rows.left @ columns.right.T
+    least = squares.amin(1)
+    threshold = CLOSE * (rows.lengths + columns.longest)
+    if bool((least > threshold).all()):
+        return Squares(squares, least)
+    row, column = (squares <= threshold[:, None]).nonzero(as_tuple=True)
     if len(row) > FEW * squares.numel():
-        return exact_distances(rows, columns).square_()
-    squares[row, column] = (rows[row] - columns[column]).square().sum(1)
-    return squares
+        squares = exact_distances(rows.points, columns.points).square_()
+    else:
+        squares[row, column] = (rows.points[row] - columns.points[column]).square().sum(1)
+    return Squares(squares, squares.amin(1))

@@ -11,7 +11,7 @@ from torch.nn.functional import normalize
 
 from trainables.aggregation import aggregated
 from trainables.contracts import Aggregator
-from trainables.distances import TILE, distances
+from trainables.distances import TILE, prepared, squared_distances
 
 NEIGHBOURS = 5
 RIDGE = 1e-3
@@ -77,11 +77,11 @@ def neighbour_accuracy(
     embeddings: Float[Tensor, "groups width"], labels: Int[Tensor, " groups"]
 ) -> float:
     """Accuracy of the vote of a group's 5 nearest; of equal votes the nearer class wins."""
-    embeddings = embeddings - embeddings.mean(0)
+    known = prepared(embeddings - embeddings.mean(0))
     count, step = min(NEIGHBOURS, len(labels) - 1), max(1, TILE // len(labels))
     right = 0
     for start in range(0, len(labels), step):
-        tile = distances(embeddings[start : start + step], embeddings)
+        tile = squared_distances(known.part(slice(start, start + step)), known).squares
         rows = torch.arange(len(tile), device=tile.device)
         tile[rows, rows + start] = torch.inf
         near = labels[tile.topk(count, largest=False).indices]

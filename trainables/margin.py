@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from trainables.distances import squared_distances
+from trainables.distances import Prepared, prepared, squared_distances
 
 SIDE = 512
 """Points of a tile along each side: its squared distances stay in a core's cache."""
@@ -114,6 +114,7 @@ class _Tally:
     ) -> None:
         # Places first: minima and maxima over a group's places then run along the many groups.
         self._members = (members - members.mean((0, 1))).transpose(0, 1).contiguous()
+        self._parts: dict[int, Prepared] = {}
         self._mask = mask.T.float()
         self._labels = labels
         self.nearest = torch.full_like(self._members[..., 0], torch.inf)
@@ -124,9 +125,10 @@ class _Tally:
 
     def add(self, rows: slice, columns: slice) -> None:
         """Counts the distances of some groups to the same, or to later ones."""
-        these, those = self._members[:, rows], self._members[:, columns]
-        tile = squared_distances(these.flatten(0, 1), those.flatten(0, 1))
-        tile = tile.view(*these.shape[:2], *those.shape[:2])
+        places = len(self._members)
+        squares, least = squared_distances(self._part(rows), self._part(columns))
+        tile = squares.view(places, -1, places, len(self._labels[columns]))
+        least = least.view(places, -1)
         # Labels ascend.
         if self._labels[rows.start] == self._labels[columns.stop - 1]:
             self._within(tile, rows, columns)
@@ -138,9 +140,10 @@ class _Tally:
             self._within(tile.masked_fill(~same, 0), rows, columns)
             self._sum(tile.masked_fill(same, 0), rows, columns)
             tile.masked_fill_(same, torch.inf)
-        _lower(self.nearest[:, rows], tile.amin((2, 3)))
+            least = tile.amin((2, 3))
+        _lower(self.nearest[:, rows], least)
         _lower(self.nearest[:, columns], tile.amin((0, 1)))
-        if len(self._members) == 1:
+        if places == 1:
             return
         to_rows, to_columns = tile.amax(0), tile.amax(2)
         _lower(self.point_reach[rows], to_rows.amin((1, 2)))
@@ -148,6 +151,12 @@ class _Tally:
         apart = to_columns.amax(0)
         _lower(self.reach[rows], apart.amin(1))
         _lower(self.reach[columns], apart.amin(0))
+
+    def _part(self, groups: slice) -> Prepared:
+        """Members of some groups, which meet those of many tiles."""
+        if groups.start not in self._parts:
+            self._parts[groups.start] = prepared(self._members[:, groups].flatten(0, 1))
+        return self._parts[groups.start]
 
     def _within(
         self, squares: Float[Tensor, "places rows points columns"], rows: slice, columns: slice

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from trainables.distances import TILE, Distance, distances
+from trainables.distances import TILE, Distance, prepared, squared_distances
 
 TIE = 1e-10
 """Relative difference of distances that rounding may hide."""
@@ -29,7 +29,7 @@ class Retrieval(NamedTuple):
 def retrieval(
     embeddings: Float[Tensor, "rows width"],
     labels: Int[Tensor, " rows"],
-    distance: Distance = distances,
+    distance: Distance | None = None,
 ) -> Retrieval:
     """Lets every embedding query all others by distance.
 
@@ -40,18 +40,22 @@ def retrieval(
     Args:
         embeddings: what is searched.
         labels: class indices; each occurs at least twice.
-        distance: by which neighbours are near; Euclidean by itself.
+        distance: by which neighbours are near; Euclidean by default.
     """
     if not bool(embeddings.isfinite().all()):
         return Retrieval(torch.nan, torch.nan, torch.nan)
     order = labels.argsort(stable=True)
     embeddings, labels = embeddings.double()[order], labels[order]
     embeddings = embeddings - embeddings.mean(0)
-    step = max(1, TILE // len(labels))
-    scores = [
-        _scores(distance(embeddings[start : start + step], embeddings), labels, start)
-        for start in range(0, len(labels), step)
-    ]
+    step, known = max(1, TILE // len(labels)), prepared(embeddings)
+    scores = []
+    for start in range(0, len(labels), step):
+        these = slice(start, start + step)
+        if distance is None:
+            tile = squared_distances(known.part(these), known).squares.sqrt_()
+        else:
+            tile = distance(embeddings[these], embeddings)
+        scores.append(_scores(tile, labels, start))
     return Retrieval(*torch.cat(scores).mean(0).tolist())
 
 
