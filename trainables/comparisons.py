@@ -40,16 +40,31 @@ def compared(rows: LabelledEmbeddings, anchors: slice = EVERY) -> Comparisons:
     )
 
 
-def of_positives(
-    apart: Float[Tensor, "anchors rows"], positive: Bool[Tensor, "anchors rows"]
+def to_positives(
+    rows: LabelledEmbeddings,
+    anchors: slice,
+    apart: Float[Tensor, "anchors rows"],
+    positive: Bool[Tensor, "anchors rows"],
 ) -> tuple[Float[Tensor, "anchors most"], Bool[Tensor, "anchors most"]]:
-    """Distances of each anchor's positives, and which of them are: as many as any anchor has.
+    """Distances of each anchor to its positives, and which of them are some.
 
-    How many that is decides on shapes, so neither vmap nor a compiled graph can do it.
+    As many as any anchor has where that is known, or where only some rows are anchors: how many it
+    is decides on shapes, so it is not asked of what may be stacked. Else to all rows.
     """
-    most = int(positive.sum(1).amax())
-    columns = positive.byte().topk(most, 1).indices
+    if rows.class_size is not None and rows.class_size > 1:
+        columns = _own_columns(len(rows.labels), rows.class_size, rows.labels.device)[anchors]
+    elif anchors == EVERY:
+        return apart, positive
+    else:
+        columns = positive.byte().topk(int(positive.sum(1).amax()), 1).indices
     return apart.gather(1, columns), positive.gather(1, columns)
+
+
+def _own_columns(count: int, size: int, device: torch.device) -> Int[Tensor, "rows most"]:
+    """The other rows of each row's class, of rows class by class."""
+    row, other = torch.arange(count, device=device)[:, None], torch.arange(size - 1, device=device)
+    place = row % size
+    return row - place + other + (other >= place)
 
 
 def summed_in_tiles(

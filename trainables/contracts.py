@@ -55,12 +55,14 @@ class LabelledEmbeddings(NamedTuple):
     """Embeddings of points or of groups with their class indices, and their second view if any.
 
     Class indices count the classes of the training part from 0. The second view is encoded by the
-    momentum teacher where the loss needs one, and has no gradient then.
+    momentum teacher where the loss needs one, and has no gradient then. Of a training step rows lie
+    class by class, ``class_size`` of each; None says nothing of their order.
     """
 
     embeddings: Float[Tensor, "rows width"]
     labels: Int[Tensor, " rows"]
     second: Float[Tensor, "rows width"] | None = None
+    class_size: int | None = None
 
 
 class EncodedStep(NamedTuple):

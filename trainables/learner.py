@@ -50,17 +50,22 @@ class Learner(nn.Module):
     Args:
         model: encoder and aggregator.
         loss: what trains them.
-        disjoint: classes of a step, where the two views of a group are made of disjoint groups of
-            its class; else 0.
+        classes: of a step.
+        is_disjoint: whether the two views of a group are made of disjoint groups of its class.
         precision: of the encoder's products.
     """
 
     def __init__(
-        self, model: GroupModel, loss: Loss, disjoint: int, precision: Precision = "float32"
+        self,
+        model: GroupModel,
+        loss: Loss,
+        classes: int,
+        is_disjoint: bool,
+        precision: Precision = "float32",
     ) -> None:
         super().__init__()
         self.model, self.loss = model, loss
-        self._disjoint = disjoint
+        self._classes, self._is_disjoint = classes, is_disjoint
         self._precision: Precision = precision
 
     def forward(
@@ -90,20 +95,24 @@ class Learner(nn.Module):
         if taught is not None:
             found = Seen(found.points + taught.points, found.groups + taught.groups, found.logits)
         groups, group_labels = found.groups, plan.group_labels
-        if self._disjoint:
+        if self._is_disjoint:
             groups, group_labels = self._halves(groups, group_labels)
         return EncodedStep(
-            points=LabelledEmbeddings(found.points[0], plan.labels, *found.points[1:]),
-            groups=LabelledEmbeddings(groups[0], group_labels, *groups[1:]),
+            points=self._labelled(found.points, plan.labels),
+            groups=self._labelled(groups, group_labels),
             members=plan.members,
             mask=plan.mask,
             group_logits=found.logits,
         )
 
+    def _labelled(self, views: list[Tensor], labels: Int[Tensor, " rows"]) -> LabelledEmbeddings:
+        first, second = views[0], views[1] if len(views) > 1 else None
+        return LabelledEmbeddings(first, labels, second, len(labels) // self._classes)
+
     def _halves(
         self, views: list[Tensor], labels: Int[Tensor, " groups"]
     ) -> tuple[list[Tensor], Int[Tensor, " half"]]:
         """Two views made of disjoint groups: each class's first half of groups, and its second."""
-        shape = (self._disjoint, 2, -1)
+        shape = (self._classes, 2, -1)
         halves = [view.unflatten(0, shape)[:, i].flatten(0, 1) for i, view in enumerate(views)]
         return halves, labels.view(shape)[:, 0].flatten()

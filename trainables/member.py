@@ -88,8 +88,8 @@ class Member:
             )
         needs_teacher = "teacher" in loss.needs(dict(configuration.loss.options))
         is_disjoint = self._views is not None and training.group_views == "disjoint"
-        disjoint = training.classes_per_batch if is_disjoint else 0
-        self.learner = Learner(self.model, loss, disjoint, training.precision).to(device)
+        step = (training.classes_per_batch, is_disjoint, training.precision)
+        self.learner = Learner(self.model, loss, *step).to(device)
         self._teacher = Teacher(self.model) if needs_teacher else None
         self.optimizer = torch.optim.AdamW(
             self.learner.parameters(),

@@ -3,11 +3,12 @@ import torch
 
 from trainables.comparisons import (
     ANCHORS,
+    EVERY,
     WHOLE,
     compared,
     negatives_below,
-    of_positives,
     summed_in_tiles,
+    to_positives,
 )
 from trainables.contracts import LabelledEmbeddings
 
@@ -53,13 +54,33 @@ def test_of_many_rows_only_a_tile_is_compared_at_once(count):
         torch.testing.assert_close(summed_in_tiles(sums, given), expected)
 
 
-def test_positives_are_taken_out_of_all_rows():
-    apart, positive, _ = compared(rows())
-    distances, exists = of_positives(apart, positive)
-    assert exists.tolist() == [[True, False]] * 2 + [[True, True]] * 3 + [[False, False]]
-    for anchor in range(6):
+def check_positives(given, anchors, width):
+    apart, positive, _ = compared(given, anchors)
+    distances, exists = to_positives(given, anchors, apart, positive)
+    assert distances.shape == exists.shape == (len(apart), width)
+    for anchor in range(len(apart)):
         found = distances[anchor][exists[anchor]].sort().values
         torch.testing.assert_close(found, apart[anchor][positive[anchor]].sort().values)
+
+
+def test_positives_are_taken_out_of_all_rows_where_some_are_anchors():
+    check_positives(rows(), EVERY, 6)
+    check_positives(rows(), slice(0, 4), 2)
+    check_positives(rows(), slice(0, 2), 1)
+
+
+@pytest.mark.parametrize("anchors", [EVERY, slice(0, 4), slice(4, 12)])
+@pytest.mark.parametrize("class_size", [2, 3, 4, 6])
+def test_positives_of_rows_class_by_class_are_known_beforehand(class_size, anchors):
+    labels = torch.randperm(9)[torch.arange(12) // class_size]
+    given = LabelledEmbeddings(torch.randn(12, 3), labels, class_size=class_size)
+    check_positives(given, anchors, class_size - 1)
+
+
+def test_classes_of_one_row_have_no_positives():
+    given = LabelledEmbeddings(torch.randn(4, 3), torch.arange(4), class_size=1)
+    apart, positive, _ = compared(given)
+    assert not to_positives(given, EVERY, apart, positive)[1].any()
 
 
 def test_rows_that_coincide_are_at_distance_0_and_have_no_gradient():

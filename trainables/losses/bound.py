@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import relu
 
-from trainables.comparisons import compared, negatives_below
+from trainables.comparisons import EVERY, compared, negatives_below, to_positives
 from trainables.contracts import LabelledEmbeddings, Level, Loss, Need, Search, SearchAmong
 
 Form = Literal["t8", "t9"]
@@ -62,10 +62,11 @@ class BoundLoss(Loss):
         u = _nearest(apart, negative) if self.form == "t9" else _mean(apart, negative)
         reach = ((u * positive).sum() / pairs).maximum(_least(apart))
         if self.form == "t9":
-            hinges = relu(apart - u + margin * reach)
+            hinges = relu(apart - u + margin * reach) * positive
         else:
-            hinges = _mean_hinge(apart, negative, margin * reach)
-        bound = 1 - margin + (hinges * positive).sum() / pairs / reach
+            to_positive, exists = to_positives(rows, EVERY, apart, positive)
+            hinges = _mean_hinge(to_positive, apart, negative, margin * reach) * exists
+        bound = 1 - margin + hinges.sum() / pairs / reach
         return bound * (positive.any() & negative.any())
 
 
@@ -92,14 +93,15 @@ def _mean(
 
 
 def _mean_hinge(
+    to_positive: Float[Tensor, "rows positives"],
     apart: Float[Tensor, "rows rows"],
     negative: Bool[Tensor, "rows rows"],
     margin: Float[Tensor, ""],
-) -> Float[Tensor, "rows rows"]:
+) -> Float[Tensor, "rows positives"]:
     """The mean of ``[d(i, j) - d(i, n) + margin]_+`` over the negatives n of row i.
 
     Only those nearer than ``d(i, j) + margin`` are active.
     """
-    limit = apart + margin
+    limit = to_positive + margin
     active, total = negatives_below(apart, negative, limit)
     return (active * limit - total) / negative.sum(1, keepdim=True).clamp_min(1)

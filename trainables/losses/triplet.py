@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from trainables.comparisons import EVERY, compared, negatives_below, of_positives, summed_in_tiles
+from trainables.comparisons import EVERY, compared, negatives_below, summed_in_tiles, to_positives
 from trainables.contracts import LabelledEmbeddings, Level, Loss, Need, Search, SearchAmong
 
 Mining = Literal["all", "semi_hard", "hard"]
@@ -88,7 +88,10 @@ class TripletLoss(Loss):
         else:
             mined = self._each if self.swap or self.hinge == "softplus" else self._counted
         apart, positive, negative = compared(rows, anchors)
-        positives = (apart, positive) if anchors == EVERY else of_positives(apart, positive)
+        if not self.swap:
+            positives = to_positives(rows, anchors, apart, positive)
+        else:
+            positives = (apart, positive)
         return mined(apart, negative, *positives)
 
     def _hinges(self, excess: Float[Tensor, "*triplets"]) -> Float[Tensor, "*triplets"]:
