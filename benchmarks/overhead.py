@@ -1,7 +1,8 @@
 """What running a study costs beyond the training itself: several ways to run the same trials.
 
-Every way trains and judges the same configuration of an MLP on the digits, about 0.3 s each, as
-often as asked and on all cores, with one thread each:
+Every way trains and judges the same configuration of an MLP on the digits, about 0.3 s each, or
+with ``--images omniglot.parquet --epochs 1`` of conv4 on these, a few seconds each; as often as
+asked and on all cores, with one thread each:
 
 - ``floor``: a bare loop in as many processes as cores; no search, no record, no reports.
 - ``stock``: a Ray Tuner with ``OptunaSearch``, one process a trial, as both are shipped.
@@ -24,9 +25,11 @@ import subprocess
 import sys
 import time
 from statistics import median
+from typing import Any
 
 import click
 from ways import WAYS, run
+from work import Work
 
 
 @click.command()
@@ -36,27 +39,26 @@ from ways import WAYS, run
 @click.option(
     "--pack", default=8, show_default=True, help="Trials that share a process, ours only."
 )
+@click.option("--images", type=click.Path(exists=True), help="Train conv4 on these instead.")
 @click.option("--without", type=click.Choice(WAYS[1:]), multiple=True, help="Leave it out.")
 @click.option("--way", type=click.Choice(WAYS), help="Run this one and print its times as JSON.")
-def command(
-    trials: int, epochs: int, rounds: int, pack: int, without: tuple[str, ...], way: str | None
-) -> None:
+def command(rounds: int, without: tuple[str, ...], way: str | None, **options: Any) -> None:
     """Compare the overhead of ways to run the same trials."""
     if way is not None:
-        click.echo(json.dumps(run(way, trials, epochs, pack)))
+        click.echo(json.dumps(run(way, Work(**options))))
         return
     times: dict[str, list[dict[str, float]]] = {name: [] for name in WAYS if name not in without}
     for _ in range(rounds):
         for name in times:
-            times[name].append(_in_a_process(name, trials, epochs, pack))
-    click.echo(_table(times, trials, rounds))
+            times[name].append(_in_a_process(name))
+    click.echo(_table(times, options["trials"], rounds))
 
 
-def _in_a_process(way: str, trials: int, epochs: int, pack: int) -> dict[str, float]:
-    arguments = ["--way", way, "--trials", trials, "--epochs", epochs, "--pack", pack]
+def _in_a_process(way: str) -> dict[str, float]:
+    """This command with these options, for one way."""
     began = time.time()
     done = subprocess.run(
-        [sys.executable, __file__, *map(str, arguments)],
+        [sys.executable, *sys.argv, "--way", way],
         capture_output=True,
         text=True,
         check=False,

@@ -11,35 +11,19 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from work import Work
+
 ALL = ("floor", "stock", "stock reused", "optuna", "syne tune", "ours", "ours stacked")
 WAYS = tuple(way for way in ALL if way != "syne tune" or find_spec("syne_tune"))
 LOOKS = 0.1
 """Seconds between two looks of Syne Tune for ended trials."""
-STUDY = """
-name: overhead
-data: {source: digits, split: points, folds: 1}
-search:
-  encoder: {mlp: {width: 32, hidden: 128, depth: 1, dropout: 0.0}}
-  aggregator: {mean: {}}
-  loss: {triplet: {level: both, margin: 0.1, mining: all}}
-  training:
-    epochs: EPOCHS
-    learning_rate: {low: 1e-3, high: 1e-2, log: true}
-    classes_per_batch: 10
-    group_size: 4
-budget: {trials_per_combination: TRIALS, pack: PACK, stacked: STACKED}
-algorithm: {report_every: 6, pruner: none}
-protocol: {sizes: [1, 2], draws: 2, confirmation: {top: 0}}
-"""
 
 
-def run(way: str, trials: int, epochs: int, pack: int) -> dict[str, float]:
+def run(way: str, work: Work) -> dict[str, float]:
     """Runs one way in this process; when its first trial began and its last one ended."""
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "overhead.yaml"
-        text = STUDY.replace("TRIALS", str(trials)).replace("EPOCHS", str(epochs))
-        stacked = "auto" if way == "ours stacked" else "never"
-        file.write_text(text.replace("PACK", str(pack)).replace("STACKED", stacked))
+        file, trials = Path(folder) / "overhead.yaml", work.trials
+        file.write_text(work.study("auto" if way == "ours stacked" else "never"))
         if way == "floor":
             spans = _floor(file, trials)
         elif way.startswith("ours"):
@@ -55,20 +39,14 @@ def run(way: str, trials: int, epochs: int, pack: int) -> dict[str, float]:
 
 def _trial(study: Any, learning_rate: float, seed: int) -> tuple[float, float, float]:
     """Trains and judges one configuration: its quality, when it began and when it ended."""
+    from optuna.trial import FixedTrial
+
     from trainables.tasks import TrialTask
     from trainables.training import TrialRun
 
-    configuration = {
-        "encoder": {"mlp": {"width": 32, "hidden": 128, "depth": 1, "dropout": 0.0}},
-        "aggregator": {"mean": {}},
-        "loss": {"triplet": {"level": "both", "margin": 0.1, "mining": "all"}},
-        "training": {
-            "epochs": study.combinations[0].training.fixed["epochs"],
-            "learning_rate": learning_rate,
-            "classes_per_batch": 10,
-            "group_size": 4,
-        },
-    }
+    (combination,) = study.combinations
+    (searched,) = combination.distributions()
+    configuration = combination.propose(FixedTrial({searched: learning_rate})).nested()
     began = time.time()
     run = TrialRun(TrialTask("trial", "search", configuration, (seed,)), study.data, study.rules)
     run.run()

@@ -84,6 +84,7 @@ def measured_peak(
     try:
         for configuration in configurations:
             try_pack(configuration, study, rules, trials, is_stacked, device)
+            torch.cuda.empty_cache()
     except torch.OutOfMemoryError:
         return total, total
     return torch.cuda.max_memory_reserved(device), total
