@@ -9,8 +9,8 @@
   the same tiles of the distance matrix, half of which is symmetric.
 - ``packs``: an epoch of members of an MLP on the digits, as one, beside one after the other.
 
-Every measurement runs in a process of its own: the median of some calls, and by how much memory
-grew at its peak. Ratios are theirs over ours.
+Every measurement runs in a process of its own, which keeps freed memory as that of a pack does: the
+median of some calls, and by how much memory grew at its peak. Ratios are theirs over ours.
 """
 
 import multiprocessing
@@ -61,6 +61,9 @@ def measured(call: Callable[[], Any]) -> Measured:
 
 
 def _measure(call: Callable[[], Any]) -> Measured:
+    from trainables.allocation import keep_freed_memory
+
+    keep_freed_memory()
     before, seconds = _peak(), []
     while sum(seconds) < LONG and (
         len(seconds) < 3 or (sum(seconds) < ENOUGH and len(seconds) < 100)
@@ -128,7 +131,8 @@ def losses() -> Iterator[Line]:
 
 
 def _compared(loss: Any, labelled: Any, points: Tensor, labels: Tensor) -> Tensor:
-    found: Tensor = loss.compare(labelled(points, labels))
+    # As of a training step, whose rows lie class by class.
+    found: Tensor = loss.compare(labelled(points, labels, class_size=EACH))
     return found
 
 

@@ -11,6 +11,7 @@ from study import material
 from study.errors import ConfigError
 from study.exported import ExportedConfiguration, RecordedRun, load
 from study.manifest import versions
+from trainables.allocation import keep_freed_memory
 from trainables.device import CPU
 from trainables.tasks import Phase, StudyData, TrialTask
 from trainables.training import TrialRun
@@ -85,6 +86,7 @@ def _repetition(
 ) -> Repetition:
     rules = material.rules(content.protocol, content.seed, content.report_every)
     torch.set_num_threads(recorded.execution["threads"])
+    keep_freed_memory()
     task = TrialTask(recorded.key, phase, content.configuration, recorded.seeds)
     then = recorded.execution.get("device", CPU.type)
     device = torch.device(then if then == CPU.type or torch.cuda.is_available() else CPU.type)

@@ -10,7 +10,7 @@ from torch import Tensor
 from trainables.contracts import LabelledEmbeddings
 from trainables.learned_distances import learned_distances
 
-WHOLE, ANCHORS = 256, 64
+WHOLE, ANCHORS = 256, 128
 """Up to so many rows are compared at once, of more so many with all."""
 EVERY = slice(None)
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from trainables.allocation import keep_freed_memory
 from trainables.configuration import Configuration
 from trainables.judging import Judge
 from trainables.member import Member
@@ -78,6 +79,7 @@ def probe(
         TrainingError: if the loss is not finite or the embeddings have collapsed.
     """
     torch.set_num_threads(threads)
+    keep_freed_memory()
     fold = study.folds[0]
     judge = Judge(replace(study, folds=(fold,)), rules, "search")
     parsed = Configuration.from_nested(configuration)

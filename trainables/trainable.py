@@ -9,6 +9,7 @@ import torch
 from ray import tune
 
 from trainables import gpu
+from trainables.allocation import keep_freed_memory
 from trainables.limits import Limits, ending_after
 from trainables.packer import Packer
 from trainables.places import place
@@ -34,6 +35,7 @@ class PackTrainable(tune.Trainable):
 
     def setup(self, config: dict[str, Any], **shared: Any) -> None:
         torch.set_num_threads(shared["threads"])
+        keep_freed_memory()
         self._study: StudyData = shared["study"]
         self._rules: Rules = shared["rules"]
         self._limits: Limits = shared["limits"]
