@@ -159,7 +159,12 @@ def concurrent_packs(budget: BudgetSection) -> int:
             problems.append(
                 f"budget.{key}: {amount:g}, but no node has more than {max(each):g} {name}"
             )
-        room = [min(known, there // amount) for known, there in zip(room, each, strict=True)]
+        room = [min(known, _times(there, amount)) for known, there in zip(room, each, strict=True)]
     if problems or not sum(room):
         raise ConfigError("cluster", problems or ["no node has all that `budget` asks for a pack"])
     return min(int(sum(room)), budget.concurrent_packs or int(sum(room)))
+
+
+def _times(there: float, amount: float) -> int:
+    """How often an amount fits; ``1 // 0.1`` is 9, for 0.1 is a little more than it says."""
+    return math.floor(there / amount + 1e-9)

@@ -57,7 +57,7 @@ class Conductor:
         self._confirmations: deque[Trial] = deque()
         self._lost_before: deque[Trial] = deque()
         self._lacked_memory: deque[Trial] = deque()
-        self._roomy: set[str] = set()
+        self._need_room: set[str] = set()
         self._suspects: deque[Trial] = deque()
         self._suspect_pack = ""
         self._losses: Counter[str] = Counter()
@@ -110,7 +110,7 @@ class Conductor:
 
     def is_roomy(self, pack: str) -> bool:
         """Whether a pack gets a whole GPU, where packs have shares of one."""
-        return pack in self._roomy
+        return not self._need_room.isdisjoint(self._packs[pack])
 
     def report(self, pack: str, members: dict[str, dict[str, float]]) -> None:
         """Takes in one report of a pack: validations, and trials that have ended.
@@ -126,7 +126,8 @@ class Conductor:
             if trial is None:
                 continue
             if member["lacks_memory"]:
-                self._record.plan(trial)
+                self._record.plan(trial)  # as a lost one: what cannot be written here is no fault
+                self._need_room.add(key)
                 self._lacked_memory.append(self._packs[pack].pop(key))
             elif member["is_finished"]:
                 self._finish(pack, trial)
@@ -166,10 +167,9 @@ class Conductor:
                 return []
             self._suspect_pack = pack
             return _first(self._suspects)
-        if self._lacked_memory and not self._lost_before:
-            self._roomy.add(pack)
-            return _first(self._lacked_memory)
-        return _first(self._lost_before) or self._search_pack() or _first(self._confirmations)
+        # A whole GPU is free only when the packs that share one become fewer.
+        late = self._lacked_memory or self._confirmations
+        return _first(self._lost_before) or self._search_pack() or _first(late)
 
     def _search_pack(self) -> list[Trial]:
         """Trials of the combination that is furthest behind."""

@@ -108,7 +108,7 @@ class BudgetSection(_Section):
     memory_gib_per_pack: float | None = Field(
         default=None,
         gt=0,
-        description="GiB that training may take in one process; a trial that wants more fails",
+        description="GiB that training may take in one process; what wants more even alone fails",
     )
     checkpoint_gib: float | None = Field(
         default=None,

@@ -19,8 +19,9 @@ from trainables import gpu
 def with_measured_share(study: Study, console: Console) -> Study:
     """The study with the share of a GPU that its packs take, where it asks for a measured one.
 
-    On one GPU of the connected cluster a pack of the largest configurations of each combination
-    takes some steps. Packs get no more than the ``gpus_per_pack`` of the study.
+    On one GPU of the connected cluster, whose GPUs should be alike, a pack of the largest
+    configuration of each combination takes some steps. Packs get no more than the ``gpus_per_pack``
+    of the study.
 
     Raises:
         ConfigError: if it cannot be tried.
@@ -29,6 +30,7 @@ def with_measured_share(study: Study, console: Console) -> Study:
     if budget.gpu_share == "given":
         return study
     measure: Any = ray.remote(num_cpus=budget.cpus_per_pack, num_gpus=1)(_measured)
+    console.print("measuring what a pack takes of a GPU, as soon as one is free")
     try:
         peak, total = ray.get(measure.remote(study))
     except RayError as error:

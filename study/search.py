@@ -50,11 +50,10 @@ class PackSearcher(Searcher):
         }
 
     def _room(self, is_roomy: bool, trials: int) -> dict[str, Any]:
-        """The share of GPUs of a pack, and whether its trials cannot have more memory."""
-        gpus = self._shared["gpus"]
-        if is_roomy:
-            gpus = ceil(gpus)
-        return {"gpus": gpus, "is_roomy": trials == 1 and gpus == ceil(gpus)}
+        """The GPUs of a pack, and whether a trial of it that lacks memory could have more."""
+        share = self._shared["gpus"]
+        gpus = ceil(share) if is_roomy else share
+        return {"gpus": gpus, "has_more_memory": trials > 1 or gpus < ceil(gpus)}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, einsum
 
 from trainables.bounds import TOLERANCE, pair_distances
-from trainables.distances import TILE, distances
+from trainables.distances import TILE, Prepared, prepared, squared_distances
 from trainables.pairs import in_chunks
 from trainables.tighter_bounds import variance
 
@@ -144,20 +144,19 @@ def _nearest(
 ) -> _Nearest:
     """The nearest reference points of the members; padded places repeat a real point's."""
     places = (mask.flatten().cumsum(0) - 1).clamp_min(0).view(mask.shape)
-    parts = [
-        _nearest_of(known, rows) for rows in members[mask].split(max(1, TILE // len(known.labels)))
-    ]
+    reference, step = prepared(known.embeddings.double()), max(1, TILE // len(known.labels))
+    parts = [_nearest_of(reference, known.labels, rows) for rows in members[mask].split(step)]
     owner, distance, of_others = (torch.cat(part)[places] for part in zip(*parts, strict=True))
     return _Nearest(owner, distance, of_others)
 
 
 def _nearest_of(
-    known: Reference, rows: Float[Tensor, "rows width"]
+    reference: Prepared, labels: Int[Tensor, " points"], rows: Float[Tensor, "rows width"]
 ) -> tuple[Int[Tensor, " rows"], Float[Tensor, " rows"], Float[Tensor, " rows"]]:
-    apart = distances(rows, known.embeddings.double())
+    apart = squared_distances(prepared(rows), reference).squares.sqrt_()
     distance, place = apart.min(1)
-    owner = known.labels[place]
-    apart.masked_fill_(known.labels == owner[:, None], torch.inf)
+    owner = labels[place]
+    apart.masked_fill_(labels == owner[:, None], torch.inf)
     return owner, distance, apart.amin(1)
 
 

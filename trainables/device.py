@@ -8,7 +8,7 @@ CPU = torch.device("cpu")
 
 def sent(tensor: Tensor, device: torch.device) -> Tensor:
     """A tensor of the CPU on a device; what computes there next waits for it, the CPU does not."""
-    if device.type == "cuda":
+    if device.type == "cuda" and tensor.device == CPU:
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)
 

@@ -1,6 +1,7 @@
 """The GPU that Ray gives a process: which it is, and how much of its memory a pack takes."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from math import isinf
 from typing import Any
 
@@ -9,7 +10,8 @@ import torch
 from trainables.configuration import Configuration
 from trainables.device import CPU
 from trainables.judging import Judge
-from trainables.member import Member
+from trainables.limits import is_out_of_memory
+from trainables.member import Member, TrainingError
 from trainables.pack import seconds_together
 from trainables.tasks import Rules, StudyData
 
@@ -70,7 +72,7 @@ def measured_peak(
 ) -> tuple[int, int]:
     """Most bytes that the tensors of a pack took on a GPU, and the bytes that it has.
 
-    What does not fit takes all of it.
+    What does not fit takes all of it. Points that fit into a quarter of the GPU are among them.
 
     Args:
         configurations: each as ``Configuration.nested``; a pack of every one is tried.
@@ -79,14 +81,21 @@ def measured_peak(
         trials: of a pack.
         is_stacked: whether their members may be stepped as one.
         device: the GPU.
+
+    Raises:
+        Exception: whatever a component raises, if no pack could be tried.
     """
-    total = torch.cuda.get_device_properties(device).total_memory
-    try:
-        for configuration in configurations:
+    total, errors = torch.cuda.get_device_properties(device).total_memory, []
+    for configuration in configurations:
+        try:
             try_pack(configuration, study, rules, trials, is_stacked, device)
-            torch.cuda.empty_cache()
-    except torch.OutOfMemoryError:
-        return total, total
+        except Exception as error:  # in the study only a trial will fail for it
+            if is_out_of_memory(error):
+                return total, total
+            errors.append(error)
+        torch.cuda.empty_cache()
+    if len(errors) == len(configurations):
+        raise errors[0]
     return torch.cuda.max_memory_reserved(device), total
 
 
@@ -105,9 +114,13 @@ def try_pack(
         for seed in range(trials)
         for fold in study.folds
     ]
+    # A packer keeps these too, to go back to.
+    before = [member.state() for member in members]
     is_one = is_stacked and members[0].shape is not None
     if not is_one or isinf(seconds_together(members, STEPS)):
         for member in members:
             member.try_steps(STEPS)
+    del before
     models = [member.model for member in members[: len(study.folds)]]
-    Judge(study, rules, "search").quality(models)
+    with suppress(TrainingError):  # of a configuration at the edge of its space
+        Judge(study, rules, "search").quality(models)

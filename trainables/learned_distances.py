@@ -10,8 +10,8 @@ from torch.nn.functional import threshold
 FEW = 96
 """Up to so many columns differences are as fast as products."""
 COINCIDING = 1e-12
-"""Below this a squared distance by products is 0; its unit is the largest coordinate around the
-mean."""
+"""Below this, for each coordinate, a squared distance by products is 0; its unit is the largest
+coordinate around the mean, or up to twice that."""
 
 
 def learned_distances(
@@ -20,7 +20,7 @@ def learned_distances(
     """Distance of every row to every column, to be differentiated, stacked and compiled.
 
     Of many columns from inner products in double precision, several times faster than from
-    differences: what is nearer than a millionth of the largest coordinate around the mean
+    differences: what is nearer than some millionths of the largest coordinate around the mean
     coincides.
     Where rows coincide the distance is exactly 0, and so is its gradient.
     """
@@ -61,7 +61,8 @@ def product_distances(
     """Distance of every row to every column around the same centre, without a gradient."""
     squares = torch.addmm(columns.lengths, rows.points, columns.points.T, alpha=-2)
     squares = squares.add_(rows.lengths[:, None]).to(dtype)
-    apart: Tensor = threshold(squares, COINCIDING, 0.0, inplace=True)
+    least = COINCIDING * rows.points.shape[1]
+    apart: Tensor = threshold(squares, least, 0.0, inplace=True)
     return apart.sqrt_().mul_(rows.scale.to(dtype))
 
 
@@ -93,7 +94,7 @@ class _Learned(torch.autograd.Function):
         rows, columns, apart = ctx.saved_tensors
         these, those = centred(rows, columns), centred(columns, columns)
         # Rows that coincide do not pull: of 0 / 0 and x / 0 they would.
-        pull = (gradient / apart).nan_to_num_(0, 0, 0).double() * these.scale
+        pull = (gradient / apart).masked_fill_(apart == 0, 0).double() * these.scale
         of_rows = pulled(pull, these.points, those.points)
         of_columns = pulled(pull.T, those.points, these.points)
         return of_rows.to(rows.dtype), of_columns.to(columns.dtype)

@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 BACKSTOP_SECONDS = 5.0
+OUT_OF_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
+"""What torch says of it in a ``RuntimeError``: of the machine, of a GPU, and of its libraries."""
 CONTAINER_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
@@ -92,8 +94,9 @@ def ending_after(seconds: float | None, expire: Callable[[], None]) -> Iterator[
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that there was no memory left, of the machine or of a GPU."""
-    told = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return told or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def memory_bytes() -> int:

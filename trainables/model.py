@@ -101,7 +101,7 @@ class GroupModel(nn.Module):
         """As :meth:`embed_all`, with the logits of latent groups where the encoder has them.
 
         Args:
-            chunks: the points, of which no more than two chunks are in memory at a time.
+            chunks: the points, of which no more than a few chunks are in memory at a time.
         """
         was_training = self.training
         self.eval()

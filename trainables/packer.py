@@ -6,6 +6,8 @@ from math import isinf
 from statistics import median
 from typing import final
 
+import torch
+
 from trainables.member import Member
 from trainables.pack import Pack, seconds_together
 from trainables.training import Trained, TrialRun
@@ -50,6 +52,11 @@ class Packer:
                 trained |= self._trained({name: runs[name] for name in names}, epochs, packs)
         return trained
 
+    def forget(self) -> None:
+        """Lets go of members that were trained together; what is faster stays known."""
+        self._packs = {}
+        torch.cuda.empty_cache()
+
     def _trained(
         self, runs: dict[str, TrialRun], epochs: int, packs: Mapping[tuple[Member, ...], Pack]
     ) -> dict[str, Trained]:
@@ -70,6 +77,7 @@ class Packer:
                 losses |= dict(zip(group, map(list, zip(*of_epochs, strict=True)), strict=True))
         except Exception:  # a component may raise anything: found out by whose trial, alone
             self._is_faster |= dict.fromkeys(map(str, groups), False)
+            self._packs.clear()  # their memory, which may be what was short
             _restore(members, before)
             return {}
         size = max(map(len, groups.values()))

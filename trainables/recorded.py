@@ -79,6 +79,7 @@ class RecordedTrial:
                     self._run.restore(checkpoint)
         except Exception as error:  # a component may raise anything, and the pack must go on
             self._fail(error)
+        self._give_back()
 
     def step(self, stop_reason: str | None = None, trained: Trained | None = None) -> None:
         """Trains to the next validation, or ends the trial as pruned for a reason.
@@ -90,7 +91,7 @@ class RecordedTrial:
         Raises:
             OSError: if what it leaves cannot be written, which is not the trial's fault.
         """
-        began = time.monotonic()
+        began, products = time.monotonic(), None
         try:
             with ending_after(self.seconds_left, self.hang):
                 if stop_reason is None:
@@ -100,6 +101,8 @@ class RecordedTrial:
                 products = self._products()
         except Exception as error:  # a component may raise anything, and the pack must go on
             self._fail(error)
+        if products is None:
+            self._give_back()
             return
         self._spent += time.monotonic() - began
         self.epochs, self.quality = self._run.epochs, self._run.quality
@@ -169,15 +172,19 @@ class RecordedTrial:
         return products | ({"reference": run.reference._asdict()} if run.reference else {})
 
     def _fail(self, error: Exception) -> None:
+        trace = "".join(traceback.format_exception(error))
+        (self.attempt.folder / "error.txt").write_text(trace)
         if self._limits.has_more_memory and is_out_of_memory(error):
             self.lacks_memory = True
+            return
+        self._finish(Outcome("failed", _reason(error), {}, [], [], self._started, time.time()))
+
+    def _give_back(self) -> None:
+        """Frees what a trial that lacks memory holds of it, once its error is dealt with."""
+        if self.lacks_memory:
             with suppress(AttributeError):  # it may not have begun
                 del self._run
             torch.cuda.empty_cache()
-            return
-        trace = "".join(traceback.format_exception(error))
-        (self.attempt.folder / "error.txt").write_text(trace)
-        self._finish(Outcome("failed", _reason(error), {}, [], [], self._started, time.time()))
 
     def _finish(self, outcome: Outcome) -> None:
         self.attempt.finish(outcome)

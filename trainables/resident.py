@@ -33,12 +33,12 @@ class ResidentPoints:
         self._points, self._device = points, device
         is_held = device != CPU and points.points.nbytes <= room(device)
         self._whole = whole(points, device) if is_held else None
-        # Picked on the device as well: nothing is sent, and nothing waited for, in a step.
+        # On the device as well: only the places are sent in a step.
         self._rows = torch.tensor(rows, device=device if is_held else CPU)
 
     def take(self, places: Int[Tensor, " batch"]) -> Float[Tensor, "batch *shape"]:
         """The points at these places of the rows, as :meth:`PointSet.take` gives them."""
-        rows = self._rows[places.to(self._rows.device)]
+        rows = self._rows[sent(places, self._rows.device)]
         if self._whole is None:
             return sent(self._points.take(rows), self._device)
         return as_floats(self._whole.array[rows])

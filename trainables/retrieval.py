@@ -1,5 +1,6 @@
 """How well the nearest neighbours of each embedding share its class."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -47,16 +48,23 @@ def retrieval(
     order = labels.argsort(stable=True)
     embeddings, labels = embeddings.double()[order], labels[order]
     embeddings = embeddings - embeddings.mean(0)
-    step, known = max(1, TILE // len(labels)), prepared(embeddings)
-    scores = []
-    for start in range(0, len(labels), step):
-        these = slice(start, start + step)
-        if distance is None:
-            tile = squared_distances(known.part(these), known).squares.sqrt_()
-        else:
-            tile = distance(embeddings[these], embeddings)
-        scores.append(_scores(tile, labels, start))
+    tile = _tiles(embeddings, distance)
+    step = max(1, TILE // len(labels))
+    scores = [
+        _scores(tile(slice(start, start + step)), labels, start)
+        for start in range(0, len(labels), step)
+    ]
     return Retrieval(*torch.cat(scores).mean(0).tolist())
+
+
+def _tiles(
+    embeddings: Float[Tensor, "rows width"], distance: Distance | None
+) -> Callable[[slice], Float[Tensor, "queries rows"]]:
+    """Distances of some rows to all."""
+    if distance is not None:
+        return lambda these: distance(embeddings[these], embeddings)
+    known = prepared(embeddings)
+    return lambda these: squared_distances(known.part(these), known).squares.sqrt_()
 
 
 def _scores(

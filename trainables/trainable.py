@@ -27,7 +27,7 @@ class PackTrainable(tune.Trainable):
 
     Its configuration holds ``pack`` (its name), ``tasks`` (each a ``TrialTask`` as a dict),
     ``folder`` of all trials, ``stop_list`` (the actor's name), ``gpus`` (its share of them) and
-    ``is_roomy`` (whether there is no more memory to be had for its trials); ``study``, ``rules``,
+    ``has_more_memory`` (whether one that lacks it could have more); ``study``, ``rules``,
     ``threads``, ``is_stacked`` and ``limits`` come through the object store. A step trains every
     unfinished trial to its next validation and reports ``members/<key>/{epoch,quality,
     is_finished,lacks_memory}``: numbers only, Tune takes no others.
@@ -35,10 +35,10 @@ class PackTrainable(tune.Trainable):
 
     def setup(self, config: dict[str, Any], **shared: Any) -> None:
         torch.set_num_threads(shared["threads"])
-        keep_freed_memory()
         self._study: StudyData = shared["study"]
         self._rules: Rules = shared["rules"]
         self._limits: Limits = shared["limits"]
+        keep_freed_memory(self._limits.memory)
         self._limits.cap_memory()
         self._device = gpu.claimed(ray.get_gpu_ids())
         self._trials: dict[str, RecordedTrial] = {}
@@ -122,8 +122,11 @@ class PackTrainable(tune.Trainable):
         ray.get(started)
         tasks = [TrialTask(**task) for task in config["tasks"]]
         folder = place(config["folder"])
+        # Not both at a time: the trials of the pack before, and these.
+        self._trials = {}
+        self._packer.forget()
         gpu.cap_memory(self._device, config["gpus"])
-        limits = replace(self._limits, has_more_memory=not config["is_roomy"])
+        limits = replace(self._limits, has_more_memory=config["has_more_memory"])
         shared = (self._study, self._rules, folder, limits, self._device)
         self._trials = {task.key: RecordedTrial(task, *shared) for task in tasks}
 

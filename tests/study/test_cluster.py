@@ -14,14 +14,14 @@ import ray
 from ray._raylet import AuthenticationTokenLoader
 
 from study import cluster_access, cluster_nodes
-from study.cluster import concurrent_packs, connected
+from study.cluster import GIB, _times, concurrent_packs, connected
 from study.config import BudgetSection
 from study.errors import ConfigError
 from tests.level import everything
 from tests.study.launches import write_study
 from tests.study.mlflow_contents import free_port
 from tests.study.ray_heads import heads, node
-from trainables import node_files, sources
+from trainables import gpu, node_files, sources
 from trainables.data import digits
 
 pytestmark = pytest.mark.ray
@@ -231,6 +231,12 @@ def test_as_many_packs_run_at_once_as_there_is_room_for_and_no_more_than_asked(
     cluster, budget, packs
 ):
     assert concurrent_packs(BudgetSection(**budget)) == packs
+
+
+@pytest.mark.parametrize("packs", [1, 3, 5, 7, 10, 20, 49, 80])
+def test_as_many_packs_fit_into_a_gpu_as_its_share_was_measured_for(packs):
+    peak = ((80 / packs) - 1.001) / 1.25
+    assert _times(1.0, gpu.share_of(int(max(0, peak) * GIB), 80 * GIB)) == packs
 
 
 def test_every_resource_that_the_cluster_lacks_is_told_at_once(cluster):

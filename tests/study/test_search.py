@@ -172,7 +172,7 @@ def test_a_trial_that_lacked_memory_runs_once_more_alone_and_on_a_whole_gpu(driv
     study = driver("budget.trials_per_combination: 2", "budget.pack: 2", UNREAD)
     searcher = PackSearcher(study.conductor, {"gpus": 0.25}, 2)
     first = searcher.suggest("first")
-    assert (first["gpus"], first["is_roomy"]) == (0.25, False)
+    assert (first["gpus"], first["has_more_memory"]) == (0.25, True)
     small, large = study.record.trials()[:2]
     study.leave(small)
     study.conductor.report("first", {small.key: FINISHED, large.key: SHORT_OF_MEMORY})
@@ -180,19 +180,40 @@ def test_a_trial_that_lacked_memory_runs_once_more_alone_and_on_a_whole_gpu(driv
     assert not study.conductor.is_finished
     searcher.on_trial_complete("first")
     second = searcher.suggest("second")
-    assert (second["gpus"], second["is_roomy"]) == (1, True)
+    assert (second["gpus"], second["has_more_memory"]) == (1, False)
     assert [TrialTask(**task) for task in second["tasks"]] == [large.task()]
     study.run("second", [large], state="failed", reason="out of memory: no room")
     assert study.told() == [TrialState.COMPLETE, TrialState.FAIL]
 
 
+def test_a_trial_that_lacked_memory_waits_for_the_search_and_keeps_its_room_if_it_is_lost(driver):
+    study = driver("budget.trials_per_combination: 3", "budget.pack: 1", UNREAD)
+    searcher = PackSearcher(study.conductor, {"gpus": 0.5}, 2)
+    searcher.suggest("first")
+    large, *_ = study.record.trials()
+    study.conductor.report("first", {large.key: SHORT_OF_MEMORY})
+    searcher.on_trial_complete("first")
+    for pack in ("second", "third"):
+        suggested = searcher.suggest(pack)
+        assert suggested["gpus"] == 0.5
+        (trial,) = (t for t in study.record.trials() if t.key == suggested["tasks"][0]["key"])
+        study.leave(trial)
+        study.conductor.report(pack, {trial.key: FINISHED})
+        searcher.on_trial_complete(pack)
+    for pack in ("fourth", "fifth"):  # its process dies the first time
+        suggested = searcher.suggest(pack)
+        assert suggested["tasks"][0]["key"] == large.key
+        assert (suggested["gpus"], suggested["has_more_memory"]) == (1, False)
+        searcher.on_trial_complete(pack)
+
+
 @pytest.mark.parametrize(
-    ("pack", "gpus", "is_roomy"), [(1, 0, True), (1, 2, True), (1, 0.5, False), (2, 0, False)]
+    ("pack", "gpus", "has_more"), [(1, 0, False), (1, 2, False), (1, 0.5, True), (2, 0, True)]
 )
-def test_a_pack_has_all_the_memory_if_it_is_one_trial_on_whole_gpus(driver, pack, gpus, is_roomy):
+def test_a_trial_could_have_more_memory_beside_others_or_on_a_share(driver, pack, gpus, has_more):
     study = driver(f"budget.pack: {pack}")
     suggested = PackSearcher(study.conductor, {"gpus": gpus}, 1).suggest("pack")
-    assert (suggested["gpus"], suggested["is_roomy"]) == (gpus, is_roomy)
+    assert (suggested["gpus"], suggested["has_more_memory"]) == (gpus, has_more)
 
 
 def test_every_trial_that_is_handed_out_is_planned_in_the_record(driver):

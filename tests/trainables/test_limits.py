@@ -92,6 +92,8 @@ def test_memory_beyond_the_cap_is_an_error_and_the_process_goes_on():
         (MemoryError(), True),
         (torch.OutOfMemoryError("CUDA out of memory"), True),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), True),
         (RuntimeError("shapes differ"), False),
         (ValueError("can't allocate memory"), False),
     ],

@@ -60,7 +60,7 @@ def config(stop_list, tmp_path):
 
     def configure(*keys, **training):
         tasks = [asdict(task_of(key, **training)) for key in keys]
-        room = {"gpus": 0, "is_roomy": True}
+        room = {"gpus": 0, "has_more_memory": False}
         return {
             "pack": "pack",
             "tasks": tasks,
@@ -166,6 +166,28 @@ def test_a_failing_trial_leaves_the_rest_of_its_pack_alone(pack, config, alone, 
     both["tasks"] += config("a", learning_rate=1e38)["tasks"]
     to_the_end(pack(both))
     assert outcome_of(tmp_path, "a").reason == "the loss became nan in epoch 1"
+    assert outcome_of(tmp_path, "b").metrics == alone.metrics
+
+
+@pytest.mark.parametrize("has_more", [True, False])
+def test_a_trial_that_lacks_memory_is_reported_where_there_is_more(
+    pack, config, alone, tmp_path, monkeypatch, has_more
+):
+    advance = TrialRun.advance
+
+    def exhausted(run, trained=None):
+        if run.key == "a" and run.epochs:
+            raise torch.OutOfMemoryError("no room")
+        advance(run, trained)
+
+    monkeypatch.setattr(TrialRun, "advance", exhausted)
+    results = to_the_end(pack({**config("a", "b"), "has_more_memory": has_more}))
+    found = [result["members"].get("a", {}) for result in results]
+    assert [report.get("is_finished") for report in found] == [0, 1, None]
+    assert [report.get("lacks_memory") for report in found] == [0, int(has_more), None]
+    finished = Attempt.finished(tmp_path / "a")
+    assert (finished is None) == has_more
+    assert "no room" in (tmp_path / "a" / "attempt-1" / "error.txt").read_text()
     assert outcome_of(tmp_path, "b").metrics == alone.metrics
 
 

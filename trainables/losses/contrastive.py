@@ -16,6 +16,8 @@ from trainables.learned_distances import (
 )
 
 Average = Literal["active", "all"]
+NEAREST = 1e-6
+"""Rows nearer than this coincide, in units of the largest coordinate around the mean."""
 TILE = 2**17
 """Most pairs that are looked at together: what there is of them stays in a core's cache."""
 
@@ -102,7 +104,7 @@ class _Hinges(torch.autograd.Function):
         negative_margin: Float[Tensor, ""],
         is_of_active: bool,
     ) -> tuple[Float[Tensor, ""], Float[Tensor, "rows width"]]:
-        least, most = positive_margin.to(rows.dtype), negative_margin.to(rows.dtype)
+        upto, beyond = positive_margin.to(rows.dtype), negative_margin.to(rows.dtype)
         around, step = centred(rows, rows), max(1, TILE // len(rows))
         points = around.points.to(rows.dtype)
         far: list[_Hinged] = []
@@ -117,8 +119,8 @@ class _Hinges(torch.autograd.Function):
             negative = 1 - positive
             positive.diagonal(start).zero_()
             for kind, excess, pairs in (
-                (far, apart - least, positive),
-                (near, most - apart, negative),
+                (far, apart - upto, positive),
+                (near, beyond - apart, negative),
             ):
                 hinges = excess.mul_(pairs).relu_()
                 active = hinges.sign()
@@ -142,10 +144,14 @@ class _Hinges(torch.autograd.Function):
 def _distances(
     rows: Float[Tensor, "rows width"], around: Centred, these: slice
 ) -> Float[Tensor, "tile rows"]:
-    """Of some rows to all, from what has been prepared of many."""
-    if len(rows) <= FEW:
-        return learned_distances(rows[these], rows)
-    return product_distances(around.part(these), around, rows.dtype)
+    """Of some rows to all, from what has been prepared of many; 0 where they all but coincide.
+
+    The pull of nearer rows would be the rounding of their difference.
+    """
+    if len(rows) > FEW:
+        return product_distances(around.part(these), around, rows.dtype)
+    apart = learned_distances(rows[these], rows)
+    return apart * (apart > NEAREST * around.scale)
 
 
 def _mean(tiles: list[_Hinged]) -> tuple[Float[Tensor, ""], Float[Tensor, "rows width"]]:

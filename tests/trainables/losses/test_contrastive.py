@@ -123,6 +123,21 @@ def test_many_rows_have_the_values_and_gradients_of_few(many, margins, average):
     torch.testing.assert_close(in_single, tuple(part.float() for part in found))
 
 
+@pytest.mark.parametrize("near", [1e-7, 1e-5, 1e-4, 1e-3])
+@pytest.mark.parametrize("few", [True, False])
+def test_rows_that_nearly_coincide_pull_as_in_double_precision_or_not_at_all(
+    few, near, monkeypatch
+):
+    monkeypatch.setattr(module, "FEW", 24 if few else 0)
+    rows, labels = torch.randn(24, 5), [0, 1, 2, 3] * 6
+    rows[4:8] = rows[:4] + near * torch.randn(4, 5)
+    options = {"positive_margin": 0.0, "negative_margin": 0.01}
+    _, found = value_and_gradient(rows, labels, **options)
+    _, exact = value_and_gradient(rows.double(), labels, **options)
+    # Of a pair the pull is a unit vector: a nearer one has none, in either.
+    torch.testing.assert_close(found.double(), exact, rtol=0, atol=0.02 * exact.abs().max().item())
+
+
 def test_coinciding_rows_among_many_do_not_pull(many):
     rows, labels = torch.randn(4, 3).repeat(6, 1), [0, 1, 2, 3] * 3 + [1, 2, 3, 0] * 3
     loss = partial(compare, labels=labels, positive_margin=0.0, negative_margin=1e-3)
