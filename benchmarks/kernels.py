@@ -177,19 +177,23 @@ def _products(points: Tensor) -> None:
 
 
 def packs() -> Iterator[Line]:
-    """Members of one shape with other learning rates and margins."""
+    """Members of one shape with other learning rates and margins; on a GPU where there is one."""
     from trainables.pack import Pack
 
-    for count in (1, 2, 4, 8, 16, 32, 64):
-        alone, together = _members(count), Pack(_members(count))
+    is_gpu = torch.cuda.is_available()
+    device = torch.device("cuda", 0) if is_gpu else torch.device("cpu")
+    # CUDA does not survive a fork.
+    measure = _measure if is_gpu else measured
+    for count in (1, 2, 4, 8, 16, 32, 64, 128, 256):
+        alone, together = _members(count, device), Pack(_members(count, device))
         yield Line(
             f"epoch of {count} members",
-            measured(together.train_epoch),
-            measured(lambda alone=alone: [member.train_epoch() for member in alone]),
+            measure(together.train_epoch),
+            measure(lambda alone=alone: [member.train_epoch() for member in alone]),
         )
 
 
-def _members(count: int) -> list[Any]:
+def _members(count: int, device: torch.device) -> list[Any]:
     import numpy as np
 
     from trainables.configuration import Configuration
@@ -213,7 +217,7 @@ def _members(count: int) -> list[Any]:
         for share in (place / count for place in range(count))
     ]
     return [
-        Member(configuration, points, np.arange(1000), seed, True)
+        Member(configuration, points, np.arange(1000), seed, True, device)
         for seed, configuration in enumerate(configurations)
     ]
 
