@@ -102,7 +102,8 @@ def _run(conductor: Conductor, record: Record, pieces: int) -> list[float]:
             _leave(record, trial)
         began = time.perf_counter()
         for trial in trials:
-            conductor.report(pack, {trial.key: {"epoch": 1, "quality": 0.5, "is_finished": 1}})
+            ended = {"epoch": 1, "quality": 0.5, "is_finished": 1, "lacks_memory": 0}
+        conductor.report(pack, {trial.key: ended})
         if trials:
             conductor.end(pack)
         piece = min(pieces - 1, done * pieces // total)

@@ -1,11 +1,8 @@
 """The share of a GPU on a cluster that claims to have one."""
 
-import shutil
-import tempfile
 from io import StringIO
 
 import pytest
-import ray
 import torch
 from rich.console import Console
 
@@ -13,6 +10,7 @@ from study.config import BudgetSection
 from study.errors import ConfigError
 from study.gpu_share import largest, with_measured_share
 from study.tuning import _resources
+from tests.local_ray import local_ray
 from tests.study.files import accepted
 
 pytestmark = pytest.mark.ray
@@ -21,18 +19,8 @@ MEASURED = ["budget.gpus_per_pack: 1", "budget.gpu_share: measured"]
 
 @pytest.fixture(scope="module")
 def claiming_cluster():
-    temporary = tempfile.mkdtemp(prefix="gs-", dir="/tmp")
-    ray.init(
-        address="local",
-        num_cpus=1,
-        num_gpus=1,
-        include_dashboard=False,
-        log_to_driver=False,
-        _temp_dir=temporary,
-    )
-    yield
-    ray.shutdown()
-    shutil.rmtree(temporary, ignore_errors=True)
+    with local_ray(num_cpus=1, num_gpus=1):
+        yield
 
 
 def test_a_study_that_gives_a_share_keeps_it(tmp_path):

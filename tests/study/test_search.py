@@ -1,7 +1,6 @@
 """The conductor with a real record, a real journal and a real stop list, and Ray Tune around it."""
 
 import shutil
-import tempfile
 from collections import Counter
 from dataclasses import replace
 from uuid import uuid4
@@ -18,6 +17,7 @@ from study.record import Record
 from study.search import PackScheduler, PackSearcher
 from study.storage import open_storage
 from study.tuning import Engine
+from tests.local_ray import local_ray
 from tests.study.files import accepted
 from trainables.attempt import Attempt, Outcome
 from trainables.stop_list import StopList
@@ -87,18 +87,8 @@ class Driver:
 
 @pytest.fixture(scope="module")
 def cluster():
-    # Not under pytest's folder: Ray's socket names would become longer than the kernel allows.
-    temporary = tempfile.mkdtemp(prefix="gs-", dir="/tmp")
-    ray.init(
-        address="local",
-        num_cpus=1,
-        include_dashboard=False,
-        log_to_driver=False,
-        _temp_dir=temporary,
-    )
-    yield
-    ray.shutdown()
-    shutil.rmtree(temporary, ignore_errors=True)
+    with local_ray(num_cpus=1):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """Packs on a real Ray cluster of this machine; the trainable itself runs in the test's process."""
 
-import os
-import tempfile
 import time
 from dataclasses import asdict
 from uuid import uuid4
@@ -9,6 +7,7 @@ from uuid import uuid4
 import pytest
 import torch
 
+from tests.local_ray import local_ray
 from tests.trainables.trials import RULES, VIEWED, study_of, task_of, timeless
 from trainables import packer
 from trainables.attempt import Attempt, numbers
@@ -29,20 +28,8 @@ SHARED = {"study": study_of(), "rules": RULES, "threads": 1, "limits": Limits()}
 
 @pytest.fixture(scope="module")
 def cluster():
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    import ray
-
-    with tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as folder:  # sockets need short paths
-        ray.init(
-            address="local",
-            num_cpus=2,
-            num_gpus=1,
-            include_dashboard=False,
-            log_to_driver=False,
-            _temp_dir=folder,
-        )
+    with local_ray(num_cpus=2, num_gpus=1) as ray:
         yield ray
-        ray.shutdown()
 
 
 @pytest.fixture
