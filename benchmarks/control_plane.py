@@ -43,6 +43,9 @@ protocol: {sizes: [2], size: 2, confirmation: {top: 0}}
 QUALITY = "val/map_at_r.size2"
 MIB = 1 << 20
 
+ENDED = {"epoch": 1, "quality": 0.5, "is_finished": 1, "lacks_memory": 0}
+"""What a pack reports of a trial."""
+
 
 @click.command()
 @click.argument("counts", nargs=-1, type=int)
@@ -102,8 +105,7 @@ def _run(conductor: Conductor, record: Record, pieces: int) -> list[float]:
             _leave(record, trial)
         began = time.perf_counter()
         for trial in trials:
-            ended = {"epoch": 1, "quality": 0.5, "is_finished": 1, "lacks_memory": 0}
-        conductor.report(pack, {trial.key: ended})
+            conductor.report(pack, {trial.key: ENDED})
         if trials:
             conductor.end(pack)
         piece = min(pieces - 1, done * pieces // total)
