@@ -41,6 +41,7 @@ protocol: {sizes: [2], size: 2, draws: 2, confirmation: {top: 0}}
 """
 LOOKS = 2.0
 """Seconds between two looks at the record."""
+SHARES = (0.8, 0.9, 0.95, 0.98)
 Validation = tuple[float, float]
 """When it was, in seconds since the start of the process, and the quality found."""
 
@@ -64,9 +65,16 @@ def command(data: Path, minutes: float, stock: bool) -> None:
     best = max(quality for _, quality in own)
     reached = f"{_minutes_to(quality, own):.1f} minutes" if best >= quality else "not reached"
     click.echo(f"ours: {quality:.4f} after {reached}; best {best:.4f}")
-    for share in (0.8, 0.9, 0.95):
+    for share in SHARES:
         times = [_minutes_to(share * quality, way) for way in (found, own)]
         click.echo(f"{share:.0%} of it: stock {times[0]:.1f}, ours {times[1]:.1f} minutes")
+    for name, way in (("stock", found), ("ours", own)):
+        good = [reached for _, reached in way if reached >= SHARES[-1] * quality]
+        minute = max(at for at, _ in way) / 60
+        click.echo(
+            f"{name}: {len(way) / minute:.1f} validations a minute, "
+            f"{len(good) / minute:.1f} of {SHARES[-1]:.0%} or more"
+        )
 
 
 def _minutes_to(quality: float, found: list[Validation]) -> float:
