@@ -35,9 +35,12 @@ def compared(rows: LabelledEmbeddings, anchors: slice = EVERY) -> Comparisons:
     same = rows.labels[anchors, None] == rows.labels
     positive = same.clone()
     positive.diagonal(anchors.start or 0).zero_()
-    return Comparisons(
-        learned_distances(rows.embeddings[anchors], rows.embeddings), positive, ~same
-    )
+    embeddings = rows.embeddings
+    if anchors == EVERY:
+        apart = learned_distances(embeddings)
+    else:
+        apart = learned_distances(embeddings[anchors], embeddings)
+    return Comparisons(apart, positive, ~same)
 
 
 def to_positives(

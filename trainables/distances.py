@@ -11,6 +11,8 @@ Distance = Callable[
     [Float[Tensor, "rows width"], Float[Tensor, "columns width"]], Float[Tensor, "rows columns"]
 ]
 """Of every row to every column; moving all of them by the same vector changes nothing."""
+Tile = Callable[[slice, slice], Float[Tensor, "rows columns"]]
+"""Of some rows to others."""
 TILE = 2**21
 """Most distances held at once, where one row of them is not longer."""
 CLOSE = 1e-4
@@ -92,3 +94,19 @@ def squared_distances(rows: Prepared, columns: Prepared) -> Squares:
     else:
         squares[row, column] = (rows.points[row] - columns.points[column]).square().sum(1)
     return Squares(squares, squares.amin(1))
+
+
+def comparable_distances(
+    embeddings: Float[Tensor, "rows width"], distance: Distance | None = None
+) -> Tile:
+    """What orders pairs of rows as their distances do, a tile at a time.
+
+    Args:
+        embeddings: their mean is about 0, see :func:`squared_distances`.
+        distance: what tiles then hold. By itself they hold squares of Euclidean distances: roots
+            would take time and change no order.
+    """
+    if distance is not None:
+        return lambda rows, columns: distance(embeddings[rows], embeddings[columns])
+    known = prepared(embeddings)
+    return lambda rows, columns: squared_distances(known.part(rows), known.part(columns)).squares

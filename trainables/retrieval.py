@@ -1,16 +1,15 @@
 """How well the nearest neighbours of each embedding share its class."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from trainables.distances import TILE, Distance, prepared, squared_distances
+from trainables.distances import TILE, Distance, comparable_distances
 
 TIE = 1e-10
-"""Relative difference of distances that rounding may hide."""
+"""Relative difference of distances, or of their squares, that rounding may hide."""
 
 
 class Retrieval(NamedTuple):
@@ -48,23 +47,13 @@ def retrieval(
     order = labels.argsort(stable=True)
     embeddings, labels = embeddings.double()[order], labels[order]
     embeddings = embeddings - embeddings.mean(0)
-    tile = _tiles(embeddings, distance)
+    tile = comparable_distances(embeddings, distance)
     step = max(1, TILE // len(labels))
     scores = [
-        _scores(tile(slice(start, start + step)), labels, start)
+        _scores(tile(slice(start, start + step), slice(None)), labels, start)
         for start in range(0, len(labels), step)
     ]
     return Retrieval(*torch.cat(scores).mean(0).tolist())
-
-
-def _tiles(
-    embeddings: Float[Tensor, "rows width"], distance: Distance | None
-) -> Callable[[slice], Float[Tensor, "queries rows"]]:
-    """Distances of some rows to all."""
-    if distance is not None:
-        return lambda these: distance(embeddings[these], embeddings)
-    known = prepared(embeddings)
-    return lambda these: squared_distances(known.part(these), known).squares.sqrt_()
 
 
 def _scores(

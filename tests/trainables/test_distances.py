@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from trainables.distances import distances, exact_distances
+from trainables.distances import comparable_distances, distances, exact_distances
 
 
 def cloud(kind, seed=0, rows=60, width=5):
@@ -42,3 +42,18 @@ def test_equal_exact_distances_are_equal():
     whole = exact_distances(points, points)
     assert whole.equal(whole.T)
     assert whole[3:5, 40:].equal(exact_distances(points[3:5], points[40:]))
+
+
+@pytest.mark.parametrize("kind", ["spread", "some near", "one far"])
+def test_comparable_distances_are_in_the_order_of_distances(kind):
+    points = cloud(kind)
+    tile = comparable_distances(points)(slice(10, 20), slice(5, None))
+    expected = exact_distances(points[10:20], points[5:])
+    torch.testing.assert_close(tile.sqrt(), expected, rtol=1e-11, atol=0)
+
+
+def test_tiles_hold_the_distance_that_is_given():
+    points = cloud("spread")
+    tile = comparable_distances(points, lambda rows, columns: 2 * distances(rows, columns))
+    expected = 2 * distances(points[10:20], points[5:])
+    assert tile(slice(10, 20), slice(5, None)).equal(expected)

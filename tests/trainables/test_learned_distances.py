@@ -43,7 +43,7 @@ def test_where_rows_coincide_distance_and_gradient_are_zero():
     rows = 100 + cloud(torch.float32)
     rows[10:20] = rows[:10]
     rows.requires_grad_()
-    apart = learned_distances(rows, rows)
+    apart = learned_distances(rows)
     assert (apart.diagonal() == 0).all()
     assert (apart[:10, 10:20].diagonal() == 0).all()
     apart.diagonal().sum().backward()
@@ -52,7 +52,7 @@ def test_where_rows_coincide_distance_and_gradient_are_zero():
 
 def test_of_rows_that_are_all_the_same_every_distance_is_zero():
     rows = torch.full((4, 3), 0.1, requires_grad=True)
-    apart = learned_distances(rows, rows)
+    apart = learned_distances(rows)
     apart.sum().backward()
     assert (apart == 0).all()
     assert (rows.grad == 0).all()
@@ -61,11 +61,22 @@ def test_of_rows_that_are_all_the_same_every_distance_is_zero():
 def test_stacked_they_are_those_of_each():
     stacks = torch.stack([cloud(torch.float64, seed=seed) for seed in range(3)]).requires_grad_()
     weights = torch.rand(3, 30, 30, dtype=torch.float64)
-    together = vmap(lambda rows: learned_distances(rows, rows))(stacks)
+    together = vmap(lambda rows: learned_distances(rows))(stacks)
     (gradient,) = torch.autograd.grad((together * weights).sum(), stacks)
     for number in range(3):
         rows = stacks[number].detach().requires_grad_()
-        alone = learned_distances(rows, rows)
+        alone = learned_distances(rows)
         (alone * weights[number]).sum().backward()
         torch.testing.assert_close(together[number], alone)
         torch.testing.assert_close(gradient[number], rows.grad)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_those_of_rows_to_themselves_are_those_to_any_columns(dtype):
+    one, other = (cloud(dtype).requires_grad_() for _ in "ab")
+    weights = torch.rand(30, 30, dtype=torch.float64)
+    apart, expected = learned_distances(one), learned_distances(other, other)
+    torch.testing.assert_close(apart, expected)
+    (apart * weights).sum().backward()
+    (expected * weights).sum().backward()
+    torch.testing.assert_close(one.grad, other.grad)
