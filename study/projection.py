@@ -5,7 +5,8 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, final
 
 from study import confirmation, notes
@@ -46,10 +47,11 @@ class Projection:
     points: list[Point]
     tags: dict[str, str]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Differs where anything that is projected does."""
-        content = json.dumps([VERSION, asdict(self)], sort_keys=True)
+        projected = {field.name: getattr(self, field.name) for field in fields(self)}
+        content = json.dumps([VERSION, projected], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
