@@ -1,10 +1,10 @@
 """How a study gains by nodes: 1, 2 and 4 of them, simulated on this machine, each with one CPU.
 
-    python benchmarks/scaling.py [--trials 48]
+    python benchmarks/scaling.py [--trials 48] [--wait 0.5]
 
 Trials mostly wait, as if for a GPU, so that several nodes need no more cores than this machine has;
 what is measured is whether the driver hands out trials, hears of them and publishes them fast
-enough for all. The head has no CPU for trials. Efficiency is the time on one node over that on n
+enough for all. A trial waits twelve times. The head has no CPU for trials. Efficiency is the time on one node over that on n
 nodes times n, from the first trial's start to the last one's end.
 """
 
@@ -28,7 +28,7 @@ from trainables.contracts import HullAggregator
 class WaitingAggregator(HullAggregator):
     """The mean, after a while."""
 
-    def __init__(self, width: int, *, seconds: float = 0.25) -> None:
+    def __init__(self, width: int, *, seconds: float = 0.5) -> None:
         super().__init__(width)
         self._seconds = seconds
 
@@ -43,7 +43,7 @@ name: scaling
 data: {source: digits, split: points, folds: 1}
 search:
   encoder: {linear: {width: 16}}
-  aggregator: {waiting: {}}
+  aggregator: {waiting: {seconds: WAIT}}
   loss: {triplet: {margin: {low: 0.05, high: 0.5, log: true}}}
   training: {epochs: 4, classes_per_batch: 10, groups_per_class: 8, group_size: 4}
 budget: {trials_per_combination: TRIALS, pack: 2, stacked: never}
@@ -54,20 +54,21 @@ protocol: {sizes: [2], size: 2, draws: 1, confirmation: {top: 0}}
 
 @click.command()
 @click.option("--trials", default=48, show_default=True)
+@click.option("--wait", default=0.5, show_default=True, help="Seconds of a step.")
 @click.argument("nodes", nargs=-1, type=int)
-def command(trials: int, nodes: tuple[int, ...]) -> None:
+def command(trials: int, wait: float, nodes: tuple[int, ...]) -> None:
     """Compare the time of a study on several numbers of nodes."""
     os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex())
     click.echo(f"{'nodes':>6}{'trials s':>10}{'efficiency':>12}")
     first = 0.0
     for count in nodes or (1, 2, 4):
         with tempfile.TemporaryDirectory() as folder:
-            seconds = _measured(Path(folder), trials, count)
+            seconds = _measured(Path(folder), trials, wait, count)
         first = first or seconds * count
         click.echo(f"{count:>6}{seconds:>10.1f}{first / (count * seconds):>12.2f}")
 
 
-def _measured(folder: Path, trials: int, nodes: int) -> float:
+def _measured(folder: Path, trials: int, wait: float, nodes: int) -> float:
     """Seconds from the first trial's start to the last one's end."""
     from ray.cluster_utils import Cluster
 
@@ -76,7 +77,7 @@ def _measured(folder: Path, trials: int, nodes: int) -> float:
     _install(folder / "packages")
     os.environ["PYTHONPATH"] = str(folder / "packages")
     file = folder / "scaling.yaml"
-    file.write_text(STUDY.replace("TRIALS", str(trials)))
+    file.write_text(STUDY.replace("TRIALS", str(trials)).replace("WAIT", str(wait)))
     cluster: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     try:
         for _ in range(nodes):

@@ -25,7 +25,7 @@ def learned_distances(
 
     Args:
         rows: of a step, or some of them.
-        columns: None for the rows themselves, which takes half of the time.
+        columns: None for the rows themselves, which takes two thirds of the time.
     """
     others = rows if columns is None else columns
     if len(others) <= FEW:
