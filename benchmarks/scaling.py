@@ -4,8 +4,8 @@
 
 Trials mostly wait, as if for a GPU, so that several nodes need no more cores than this machine has;
 what is measured is whether the driver hands out trials, hears of them and publishes them fast
-enough for all. A trial waits twelve times. The head has no CPU for trials. Efficiency is the time on one node over that on n
-nodes times n, from the first trial's start to the last one's end.
+enough for all. A trial waits twelve times. The head has no CPU for trials. Efficiency is the time
+on one node over that on n nodes times n, from the first trial's start to the last one's end.
 """
 
 import os

@@ -8,13 +8,15 @@ from typing import Any, final
 
 import ray
 
-from study import confirmation
+from study.pending_confirmations import PendingConfirmations
 from study.proposals import Proposals
 from study.record import Record, Result, Trial
 from trainables.attempt import Outcome
 
-LONGEST_START_SECONDS = 10.0
+LONGEST_START_SECONDS = 30.0
 """How long packs are kept from ending for one that starts; it may be waiting for resources."""
+LONGEST_WAIT_SECONDS = 60.0
+"""How long for confirmations, which begin when the last trials of a search have ended."""
 Observer = Callable[[Result], None]
 
 
@@ -53,8 +55,7 @@ class Conductor:
         self._waiting: dict[str, deque[Trial]] = {label: deque() for label in self._proposals}
         for trial in unfinished:
             self._waiting[trial.combination].append(trial)
-        self._unconfirmed = set(self._proposals)
-        self._confirmations: deque[Trial] = deque()
+        self._confirmations = PendingConfirmations(record, proposals)
         self._lost_before: deque[Trial] = deque()
         self._lacked_memory: deque[Trial] = deque()
         self._need_room: set[str] = set()
@@ -63,6 +64,7 @@ class Conductor:
         self._losses: Counter[str] = Counter()
         self._errors: dict[str, str] = {}
         self._packs: dict[str, dict[str, Trial]] = {}
+        self._is_keeping = False
         self.is_stopped = False
         self.error: BaseException | None = None
 
@@ -79,7 +81,7 @@ class Conductor:
     def is_finished(self) -> bool:
         """Whether nothing is left to hand out, now or later."""
         again = self._suspects or self._lost_before or self._lacked_memory
-        left = again or self._unconfirmed or self._confirmations
+        left = again or self._confirmations.is_any_to_come or self._confirmations.waiting
         return self.is_stopped or not (self._packs or left)
 
     def stop(self, error: BaseException | None = None) -> None:
@@ -101,11 +103,12 @@ class Conductor:
 
     def next_pack(self, pack: str) -> list[Trial]:
         """Trials for a new pack; empty while only running trials can bring new work."""
-        self._plan_confirmations()
+        self._confirmations.plan()
         trials = self._choose(pack)
         if trials:
             self._packs[pack] = {trial.key: trial for trial in trials}
             ray.get(self._stop_list.expect.remote(pack, LONGEST_START_SECONDS))
+        self._keep_processes()
         return trials
 
     def is_roomy(self, pack: str) -> bool:
@@ -135,6 +138,7 @@ class Conductor:
                 stopped[key] = f"pruned after epoch {member['epoch']:.0f}"
         if stopped:
             ray.get(self._stop_list.stop.remote(stopped))
+        self._keep_processes()
 
     def blame(self, pack: str, error: str) -> None:
         """Notes the error that ends a pack's process; without one it simply died."""
@@ -168,16 +172,12 @@ class Conductor:
             self._suspect_pack = pack
             return _first(self._suspects)
         # A whole GPU is free only when the packs that share one become fewer.
-        late = self._lacked_memory or self._confirmations
+        late = self._lacked_memory or self._confirmations.waiting
         return _first(self._lost_before) or self._search_pack() or _first(late)
 
     def _search_pack(self) -> list[Trial]:
         """Trials of the combination that is furthest behind."""
-        budget = self._config.budget.trials_per_combination
-        missing = {
-            label: len(self._waiting[label]) + budget - proposal.asked
-            for label, proposal in self._proposals.items()
-        }
+        missing = self._missing()
         label = max(missing, key=lambda name: missing[name])
         # Towards the end packs shrink, so that all processes end at about the same time.
         share = -(sum(missing.values()) // -self._concurrent)
@@ -188,30 +188,32 @@ class Conductor:
             trials.append(self._next_trial(label, like))
         return trials
 
+    def _missing(self) -> dict[str, int]:
+        """Trials of the search that are still to be handed out, by combination."""
+        budget = self._config.budget.trials_per_combination
+        return {
+            label: len(self._waiting[label]) + budget - proposal.asked
+            for label, proposal in self._proposals.items()
+        }
+
+    def _keep_processes(self) -> None:
+        """Has packs wait where only running trials can bring new work, so that it finds them."""
+        if self.is_stopped:
+            return
+        self._confirmations.plan()
+        now = self._suspects or self._lost_before or self._confirmations.waiting
+        later = self._confirmations.is_any_to_come and not any(self._missing().values())
+        is_kept = later and not now
+        if is_kept != self._is_keeping:
+            self._is_keeping = is_kept
+            ray.get(self._stop_list.keep.remote(LONGEST_WAIT_SECONDS if is_kept else 0.0))
+
     def _next_trial(self, label: str, like: Trial | None) -> Trial:
         if self._waiting[label]:
             return self._waiting[label].popleft()
         trial = self._proposals[label].ask(like)
         self._record.plan(trial)
         return trial
-
-    def _plan_confirmations(self) -> None:
-        """Plans what is read on the test of every combination whose search has ended."""
-        for label in sorted(self._unconfirmed):
-            proposal = self._proposals[label]
-            if proposal.running or proposal.asked < self._config.budget.trials_per_combination:
-                continue
-            self._unconfirmed.remove(label)
-            results = [r for r in self._record.results() if r.trial.combination == label]
-            planned = confirmation.plan(self._config, results)
-            if not self._unconfirmed:
-                planned += confirmation.raw(self._config)
-            for trial in planned:
-                if not self._record.result(trial.key):
-                    # One that an earlier driver planned goes on with the seed it began with.
-                    known = self._record.trial(trial.key) or trial
-                    self._record.plan(known)
-                    self._confirmations.append(known)
 
     def _is_pruned(self, trial: Trial, member: dict[str, float]) -> bool:
         if trial.phase != "search":

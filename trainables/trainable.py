@@ -105,15 +105,19 @@ class PackTrainable(tune.Trainable):
         return trained
 
     def _may_end(self, is_idle: bool) -> bool:
-        """Whether all trials have ended and no other pack is just starting."""
+        """Whether all trials have ended and the process is not kept for others."""
         if not all(trial.is_over for trial in self._trials.values()):
             return False
-        is_held: Any = self._stop_list.is_held.remote()
-        if not ray.get(is_held):
-            return True
-        if is_idle:
+        while self._is_held():
+            # What has just ended must be told first.
+            if not is_idle:
+                return False
             time.sleep(HELD_SECONDS)
-        return False
+        return True
+
+    def _is_held(self) -> bool:
+        is_held: Any = self._stop_list.is_held.remote()
+        return bool(ray.get(is_held))
 
     def _start(self, config: dict[str, Any]) -> None:
         """Claims the trials. Not in ``setup``: Tune also sets up actors that it never steps."""

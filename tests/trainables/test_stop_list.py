@@ -41,3 +41,28 @@ def test_a_hold_ends_by_itself():
     stop_list.expect("a", 0.01)
     time.sleep(0.02)
     assert not stop_list.is_held()
+
+
+def test_packs_are_kept_until_they_are_let_go():
+    stop_list = StopList()
+    stop_list.keep(60.0)
+    assert stop_list.is_held()
+    stop_list.keep(0.0)
+    assert not stop_list.is_held()
+
+
+def test_packs_are_kept_for_so_long_from_when_the_first_of_them_asks():
+    stop_list = StopList()
+    stop_list.keep(0.1)
+    time.sleep(0.2)
+    assert stop_list.is_held()
+    time.sleep(0.2)
+    assert not stop_list.is_held()
+
+
+def test_packs_that_are_interrupted_end():
+    stop_list = StopList()
+    stop_list.keep(60.0)
+    stop_list.expect("a", 60.0)
+    stop_list.interrupt()
+    assert not stop_list.is_held()

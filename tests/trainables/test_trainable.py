@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import asdict
+from threading import Timer
 from uuid import uuid4
 
 import pytest
@@ -266,15 +267,21 @@ def test_orders_are_those_of_the_keys_asked_for():
     assert stop_list.orders([]) == ({}, True)
 
 
-def test_a_held_pack_waits_with_empty_reports_until_it_may_end(pack, config, stop_list):
+def test_a_held_pack_waits_until_it_may_end(pack, config, stop_list):
     ray, actor, _ = stop_list
     ray.get(actor.expect.remote("another", 60.0))
     held = pack(config("a"))
-    results = [held.train() for _ in range(5)]
-    assert [bool(result["members"]) for result in results] == [True, True, True, False, False]
+    results = [held.train() for _ in range(3)]
+    assert all(result["members"] for result in results)
+    # What has ended is told at once, and then it waits.
+    assert results[-1]["members"]["a"]["is_finished"]
     assert not any(result["done"] for result in results)
-    ray.get(actor.started.remote("another"))
-    assert held.train()["done"]
+    before = time.monotonic()
+    Timer(0.5, lambda: actor.started.remote("another")).start()
+    last = held.train()
+    assert last["done"]
+    assert last["members"] == {}
+    assert time.monotonic() - before > 0.4
 
 
 def test_a_pack_says_that_it_has_started_before_it_trains(pack, config, stop_list, monkeypatch):
