@@ -81,7 +81,7 @@ class Conductor:
     def is_finished(self) -> bool:
         """Whether nothing is left to hand out, now or later."""
         again = self._suspects or self._lost_before or self._lacked_memory
-        left = again or self._confirmations.is_any_to_come or self._confirmations.waiting
+        left = again or self._confirmations.is_searching or self._confirmations.waiting
         return self.is_stopped or not (self._packs or left)
 
     def stop(self, error: BaseException | None = None) -> None:
@@ -201,8 +201,9 @@ class Conductor:
         if self.is_stopped:
             return
         self._confirmations.plan()
-        now = self._suspects or self._lost_before or self._confirmations.waiting
-        later = self._confirmations.is_any_to_come and not any(self._missing().values())
+        again = self._suspects or self._lost_before or self._lacked_memory
+        now = again or self._confirmations.waiting
+        later = self._confirmations.will_come and not any(self._missing().values())
         is_kept = later and not now
         if is_kept != self._is_keeping:
             self._is_keeping = is_kept

@@ -24,9 +24,14 @@ class PendingConfirmations:
         self.waiting: deque[Trial] = deque()
 
     @property
-    def is_any_to_come(self) -> bool:
+    def is_searching(self) -> bool:
         """Whether the search of a combination has not ended."""
         return bool(self._searched)
+
+    @property
+    def will_come(self) -> bool:
+        """Whether there will be trials when a search has ended."""
+        return self.is_searching and self._record.config.protocol.confirmation.top > 0
 
     def plan(self) -> None:
         """Adds the trials of combinations whose search has ended since the last call."""

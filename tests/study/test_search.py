@@ -388,6 +388,41 @@ def test_confirmations_of_one_combination_do_not_wait_for_another(driver):
     assert [trial.combination for trial in others] == [MEAN, MEAN, MAX, MAX, MAX]
 
 
+def is_held(actor, *started):
+    """Whether processes of packs are kept, once these have started."""
+    ray.get([actor.started.remote(pack) for pack in started])
+    return ray.get(actor.is_held.remote())
+
+
+def test_processes_are_kept_for_what_the_last_trials_of_a_search_bring(driver, stop_list):
+    actor, _ = stop_list
+    changes = ["budget.trials_per_combination: 2", "budget.pack: 1"]
+    study = driver(*changes, stop_list=actor, concurrent=2)
+    first = study.conductor.next_pack("a")
+    assert not is_held(actor, "a")
+    second = study.conductor.next_pack("b")
+    study.leave(*first)
+    study.conductor.report("a", {first[0].key: FINISHED})
+    assert is_held(actor, "b")
+    study.leave(*second)
+    study.conductor.report("b", {second[0].key: FINISHED})
+    assert not is_held(actor)
+
+
+@pytest.mark.parametrize("pack", [1, 2])
+def test_no_process_is_kept_where_something_waits_or_nothing_will_come(driver, stop_list, pack):
+    actor, _ = stop_list
+    size, trials = f"budget.pack: {pack}", "budget.trials_per_combination: 2"
+    study = driver(
+        size, trials, *([UNREAD] if pack == 1 else []), stop_list=actor, concurrent=3 - pack
+    )
+    keys = [trial.key for name in "ab"[: 3 - pack] for trial in study.conductor.next_pack(name)]
+    assert len(keys) == 2
+    if pack == 2:  # one that lacked memory waits
+        study.conductor.report("a", {keys[0]: SHORT_OF_MEMORY})
+    assert not is_held(actor, "a", "b")
+
+
 def test_the_next_driver_runs_only_confirmations_that_are_missing(driver):
     changes = [*ONE_EACH, "protocol.confirmation: {seeds: 3}"]
     first = driver(*changes)
