@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 from torch.utils._pytree import tree_map_only
 
+from trainables.adamw import AdamW
 from trainables.configuration import Configuration
 from trainables.contracts import EncodedStep, Loss, Views
 from trainables.data import PointSet
@@ -91,12 +92,8 @@ class Member:
         step = (training.classes_per_batch, is_disjoint, training.precision)
         self.learner = Learner(self.model, loss, *step).to(device)
         self._teacher = Teacher(self.model) if needs_teacher else None
-        self.optimizer = torch.optim.AdamW(
-            self.learner.parameters(),
-            lr=training.learning_rate,
-            weight_decay=training.weight_decay,
-            fused=True,
-        )
+        rates = (training.learning_rate, training.weight_decay)
+        self.optimizer = AdamW(self.learner.parameters(), *rates)
         self._sampler = GroupSampler(
             labels,
             points.groups[rows] if points.groups is not None else None,
@@ -189,7 +186,7 @@ class Member:
         state = {
             "learning": self.learner.state_dict(),
             "teacher": self._teacher.model.state_dict() if self._teacher else None,
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self.optimizer.state,
             "generator": self._generator.get_state(),
             "global_states": self._global_states,
             "epochs": self.epochs,
@@ -206,7 +203,7 @@ class Member:
             tensor.data = state["learning"][name].to(self._device, copy=True)
         if self._teacher:
             self._teacher.model.load_state_dict(state["teacher"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.restore(state["optimizer"])
         self._generator.set_state(state["generator"])
         self._global_states = state["global_states"]
         self.epochs = state["epochs"]
@@ -215,7 +212,6 @@ class Member:
         if self._teacher:
             self._teacher.follow(self.model, self.learner.loss.teacher_momentum)
         loss: Tensor = self.learner(*self._material(plan))
-        self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
         return loss.detach()

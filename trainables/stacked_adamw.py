@@ -1,47 +1,36 @@
 """AdamW on the weights of several members at once, each with its own step size and decay."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, final
+from collections.abc import Sequence
+from typing import final
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
-from torch.optim import AdamW
+from torch import Tensor
 
-BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
-"""As torch has them by default."""
+from trainables.adamw import BETA_1, BETA_2, EPSILON, AdamW
 
 
 @final
 class StackedAdamW:
     """Takes over the weights and the state of optimisers, and steps all of them at once.
 
-    Loshchilov and Hutter (2019), "Decoupled weight decay regularization", algorithm 2. Weights and
-    moments lie in one row for each member. The tensors of the optimisers become views into them, so
-    that each optimiser is always where it would be, had it stepped by itself.
+    Weights and moments lie in one row for each member. The tensors of the optimisers become views
+    into them, so that each optimiser is always where it would be, had it stepped by itself.
 
     Args:
-        optimizers: each of one group, with weights of the same shapes in the same order.
+        optimizers: with weights of the same shapes in the same order.
     """
 
     def __init__(self, optimizers: Sequence[AdamW]) -> None:
-        groups = [optimizer.param_groups[0] for optimizer in optimizers]
-        weights = [[p for p in group["params"] if p.requires_grad] for group in groups]
-        self._shapes = [weight.shape for weight in weights[0]]
-        self._sizes = [weight.numel() for weight in weights[0]]
-        states = [
-            [_state(optimizer, weight) for weight in of_member]
-            for optimizer, of_member in zip(optimizers, weights, strict=True)
-        ]
+        self._shapes = [weight.shape for weight in optimizers[0].weights]
+        self._sizes = [weight.numel() for weight in optimizers[0].weights]
+        self._weights = _stacked([optimizer.weights for optimizer in optimizers])
         self._steps, self._first, self._second = (
-            _stacked([[state[name] for state in of_member] for of_member in states])
-            for name in ("step", "exp_avg", "exp_avg_sq")
+            _stacked([optimizer.state[name] for optimizer in optimizers])
+            for name in ("steps", "first", "second")
         )
-        self._weights = _stacked(weights)
-        self._rates, self._decays = (
-            self._weights.new_tensor([[group[name]] for group in groups])
-            for name in ("lr", "weight_decay")
-        )
+        self._rates = self._weights.new_tensor([[optimizer.rate] for optimizer in optimizers])
+        self._decays = self._weights.new_tensor([[optimizer.decay] for optimizer in optimizers])
 
     def stacks(self) -> list[Float[Tensor, "members ..."]]:
         """The weights of all members, one tensor for each of a member's, to differentiate by."""
@@ -79,18 +68,8 @@ class StackedAdamW:
         return moved.repeat_interleave(torch.tensor(self._sizes)).to(self._weights)
 
 
-def _state(optimizer: AdamW, weight: nn.Parameter) -> dict[str, Any]:
-    """What an optimiser keeps of a weight, begun if it has not stepped."""
-    state: dict[str, Any] = optimizer.state[weight]
-    if not state:
-        state["step"] = torch.tensor(0.0, device=weight.device)
-        state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(weight), torch.zeros_like(weight)
-    return state
-
-
-def _stacked(rows: Sequence[Iterable[Tensor]]) -> Tensor:
+def _stacked(tensors: Sequence[Sequence[Tensor]]) -> Tensor:
     """Copies the tensors of each member into a row, and makes them views of it."""
-    tensors = [list(row) for row in rows]
     stacked = torch.stack([torch.cat([t.detach().flatten() for t in row]) for row in tensors])
     for row, of_member in zip(stacked, tensors, strict=True):
         parts = row.split([tensor.numel() for tensor in of_member])

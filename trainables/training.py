@@ -7,7 +7,6 @@ In a notebook: ``TrialRun(task, study, rules).run()`` gives the outcome of a con
 
 import time
 from collections.abc import Mapping
-from copy import deepcopy
 from itertools import chain
 from statistics import fmean
 from typing import Any, NamedTuple, final
@@ -154,9 +153,7 @@ class TrialRun:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continues where :meth:`state` was taken; leaves ``state`` as it is."""
-        # The optimiser would go on working in the very tensors it is given.
-        state = deepcopy(state)
-        self._history, self._started = state["history"], state["started"]
+        self._history, self._started = list(state["history"]), state["started"]
         self._pack = state["pack"]
         for member, of_member in zip(self.members, state["members"], strict=True):
             member.restore(of_member)
