@@ -153,11 +153,11 @@ def _nearest(
 def _nearest_of(
     reference: Prepared, labels: Int[Tensor, " points"], rows: Float[Tensor, "rows width"]
 ) -> tuple[Int[Tensor, " rows"], Float[Tensor, " rows"], Float[Tensor, " rows"]]:
-    apart = squared_distances(prepared(rows), reference).squares.sqrt_()
-    distance, place = apart.min(1)
+    squares = squared_distances(prepared(rows), reference).squares
+    least, place = squares.min(1)
     owner = labels[place]
-    apart.masked_fill_(labels == owner[:, None], torch.inf)
-    return owner, distance, apart.amin(1)
+    squares.masked_fill_(labels == owner[:, None], torch.inf)
+    return owner, least.sqrt(), squares.amin(1).sqrt()
 
 
 def _to_other_classes(

@@ -32,16 +32,6 @@ def exact_distances(
     return torch.cdist(rows, columns, compute_mode="donot_use_mm_for_euclid_dist")
 
 
-def distances(
-    rows: Float[Tensor, "rows width"], columns: Float[Tensor, "columns width"]
-) -> Float[Tensor, "rows columns"]:
-    """Distance of every row to every column, a few times faster, with a relative error of 1e-11.
-
-    Duplicates are at distance exactly 0; other equal distances may differ by the error.
-    """
-    return squared_distances(prepared(rows), prepared(columns)).squares.sqrt_()
-
-
 class Prepared(NamedTuple):
     """Points, with what their squared distances are products of: as rows, and as columns."""
 
@@ -78,10 +68,11 @@ class Squares(NamedTuple):
 
 
 def squared_distances(rows: Prepared, columns: Prepared) -> Squares:
-    """Squares of :func:`distances`.
+    """Squared distance of every row to every column, with a relative error of 2e-11.
 
     Inner products give them, ``|a|^2 + |b|^2 - 2 a.b``; where these cancel, the difference is
-    taken. Embeddings whose mean is 0 have few such pairs.
+    taken. Embeddings whose mean is 0 have few such pairs. Duplicates are at exactly 0; other equal
+    distances may differ by the error.
     """
     squares = rows.left @ columns.right.T
     least = squares.amin(1)

@@ -7,10 +7,12 @@ roots in single precision, with a relative error below 1e-6.
 from collections.abc import Iterator
 from typing import NamedTuple, final
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from trainables.device import CPU
 from trainables.distances import Prepared, prepared, squared_distances
 
 SIDE = 512
@@ -115,8 +117,10 @@ class _Tally:
         # Places first: minima and maxima over a group's places then run along the many groups.
         self._members = (members - members.mean((0, 1))).transpose(0, 1).contiguous()
         self._parts: dict[int, Prepared] = {}
-        self._mask = mask.T.float()
+        self._mask = None if bool(mask.all()) else mask.T.float()
         self._labels = labels
+        # To look at single ones in a tensor takes longer than the minima of a tile.
+        self._classes = labels.tolist()
         self.nearest = torch.full_like(self._members[..., 0], torch.inf)
         self.furthest = torch.zeros_like(self.nearest)
         self.reach = torch.full_like(self.nearest[0], torch.inf)
@@ -127,13 +131,13 @@ class _Tally:
         """Counts the distances of some groups to the same, or to later ones."""
         places = len(self._members)
         squares, least = squared_distances(self._part(rows), self._part(columns))
-        tile = squares.view(places, -1, places, len(self._labels[columns]))
+        tile = squares.view(places, -1, places, columns.stop - columns.start)
         least = least.view(places, -1)
-        # Labels ascend.
-        if self._labels[rows.start] == self._labels[columns.stop - 1]:
+        # Classes ascend.
+        if self._classes[rows.start] == self._classes[columns.stop - 1]:
             self._within(tile, rows, columns)
             return
-        if self._labels[rows.stop - 1] < self._labels[columns.start]:
+        if self._classes[rows.stop - 1] < self._classes[columns.start]:
             self._sum(tile, rows, columns)
         else:
             same = self._labels[rows, None, None] == self._labels[columns]
@@ -169,9 +173,20 @@ class _Tally:
         self, squares: Float[Tensor, "places rows points columns"], rows: slice, columns: slice
     ) -> None:
         """Adds the distances of real points; those of groups to the same stand twice in a tile."""
-        roots = squares.float().sqrt_().flatten(2).flatten(0, 1)
-        total = self._mask[:, rows].flatten() @ (roots @ self._mask[:, columns].flatten())
+        roots = _roots(squares.float())
+        if self._mask is not None:
+            roots *= self._mask[:, rows, None, None] * self._mask[:, columns]
+        total = roots.sum()
         self.total += total / 2 if rows == columns else total
+
+
+def _roots(numbers: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """In place; none is negative."""
+    if numbers.device != CPU:
+        return numbers.sqrt_()
+    # torch asks MKL, which takes half as long again on some CPUs.
+    np.sqrt(numbers.numpy(), out=numbers.numpy())
+    return numbers
 
 
 def _without_padding(

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, einsum
 
 from trainables.bounds import TOLERANCE
-from trainables.distances import TILE, distances, exact_distances
+from trainables.distances import TILE, exact_distances, prepared, squared_distances
 from trainables.margin import GroupMargin
 from trainables.tighter_bounds import variance
 
@@ -182,11 +182,11 @@ class _Groups:
         no distance is squared.
         """
         rows, columns = self.members[start:stop], self.members[start:]
-        tile = distances(rows.flatten(0, 1), columns.flatten(0, 1))
-        tile = tile.view(*rows.shape[:2], *columns.shape[:2])
+        sides = (prepared(side.flatten(0, 1)) for side in (rows, columns))
+        tile = squared_distances(*sides).squares.view(*rows.shape[:2], *columns.shape[:2])
         one, other = self.weights[start:stop], self.weights[start:]
         apart = distance.square() + self.variance[start:stop, None] + self.variance[start:]
-        to_column, to_row = tile.amin(3), tile.amin(1)
+        to_column, to_row = tile.amin(3).sqrt_(), tile.amin(1).sqrt_()
         m_star = self.found.m_star
         spread = einsum("rp,rpc->rc", one * (1 - one), (to_column + m_star).square())
         spread += einsum("cq,rcq->rc", other * (1 - other), (to_row + m_star).square())
