@@ -53,9 +53,10 @@ class StackedAdamW:
         steps = self._steps[:, :1].to(gradient.dtype)
         self._first.lerp_(gradient, 1 - BETA_1)
         self._second.mul_(BETA_2).addcmul_(gradient, gradient, value=1 - BETA_2)
-        scale = (self._second / (1 - BETA_2**steps)).sqrt_().add_(EPSILON)
+        scale = self._second.sqrt().mul_((1 - BETA_2**steps).rsqrt()).add_(EPSILON)
+        moved = self._first * (self._rates / (1 - BETA_1**steps))
         self._weights.mul_(1 - self._rates * self._decays * self._is_moved(gradients))
-        self._weights.sub_(self._first / scale * (self._rates / (1 - BETA_1**steps)))
+        self._weights.addcdiv_(moved, scale, value=-1)
 
     def _parts(self) -> tuple[Tensor, ...]:
         parts: tuple[Tensor, ...] = self._weights.split(self._sizes, 1)

@@ -3,13 +3,16 @@ import torch
 from torch.func import vmap
 
 from trainables import learned_distances as module
-from trainables.learned_distances import FEW, learned_distances
+from trainables.learned_distances import FEW, FEW_STACKED, learned_distances
+
+MOST = {"products": (0, 0), "differences": (FEW, FEW_STACKED), "stacked products": (FEW, 0)}
 
 
-@pytest.fixture(autouse=True, params=["products", "differences"])
+@pytest.fixture(autouse=True, params=MOST)
 def way(request, monkeypatch):
-    """Both ways to the distances, with few rows."""
-    monkeypatch.setattr(module, "FEW", 0 if request.param == "products" else FEW)
+    """All ways to the distances, with few rows."""
+    for name, most in zip(("FEW", "FEW_STACKED"), MOST[request.param], strict=True):
+        monkeypatch.setattr(module, name, most)
 
 
 def cloud(dtype, rows=30, width=5, seed=0):
