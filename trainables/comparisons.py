@@ -32,7 +32,8 @@ class Below(NamedTuple):
 
 def compared(rows: LabelledEmbeddings, anchors: slice = EVERY) -> Comparisons:
     """Compares every row with every other, or those rows that are the anchors."""
-    same = rows.labels[anchors, None] == rows.labels
+    classes = _classes(rows)
+    same = classes[anchors, None] == classes
     positive = same.clone()
     positive.diagonal(anchors.start or 0).zero_()
     embeddings = rows.embeddings
@@ -41,6 +42,13 @@ def compared(rows: LabelledEmbeddings, anchors: slice = EVERY) -> Comparisons:
     else:
         apart = learned_distances(embeddings[anchors], embeddings)
     return Comparisons(apart, positive, ~same)
+
+
+def _classes(rows: LabelledEmbeddings) -> Int[Tensor, " rows"]:
+    """What tells classes apart: labels, or where rows lie, which is the same in all of a stack."""
+    if rows.class_size is None:
+        return rows.labels
+    return torch.arange(len(rows.labels), device=rows.labels.device) // rows.class_size
 
 
 def to_positives(

@@ -19,3 +19,9 @@ def generators(device: torch.device) -> list[Generator]:
         return [torch.default_generator]
     # A device without a number is the first: a pack sees one only.
     return [torch.default_generator, torch.cuda.default_generators[device.index or 0]]
+
+
+def set_states(shared: list[Generator], states: list[Tensor]) -> None:
+    """Has each generator go on from a state."""
+    for generator, state in zip(shared, states, strict=True):
+        generator.set_state(state)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from time import perf_counter
@@ -20,7 +20,7 @@ from trainables.adamw import AdamW
 from trainables.configuration import Configuration
 from trainables.contracts import EncodedStep, Loss, Views
 from trainables.data import PointSet
-from trainables.device import CPU, generators, sent
+from trainables.device import CPU, generators, sent, set_states
 from trainables.learner import Learner, Seen, seen
 from trainables.model import GroupModel, build
 from trainables.resident import ResidentPoints
@@ -167,7 +167,21 @@ class Member:
 
     def views(self, plan: StepPlan) -> list[Float[Tensor, "batch *shape"]]:
         """The points of a step, or two random views of them where the loss needs such."""
-        points = self._resident.take(plan.rows)
+        return self._drawn(self._resident.take(plan.rows))
+
+    @staticmethod
+    def stacked_views(
+        members: Sequence["Member"], plans: Sequence[StepPlan]
+    ) -> list[Float[Tensor, "members batch *shape"]]:
+        """What :meth:`views` gives of members on the same points, stacked."""
+        each = [member._resident for member in members]
+        points = ResidentPoints.take_stacked(each, [plan.rows for plan in plans])
+        views = [
+            member._drawn(of_member) for member, of_member in zip(members, points, strict=True)
+        ]
+        return [torch.stack(of_view) for of_view in zip(*views, strict=True)]
+
+    def _drawn(self, points: Float[Tensor, "batch *shape"]) -> list[Float[Tensor, "batch *shape"]]:
         if self._views is None:
             return [points]
         return [sent(self._views(points, self._generator), self._device) for _ in range(2)]
@@ -230,14 +244,9 @@ class Member:
         """Swaps in the member's own state of global generators: weights and dropout use them."""
         shared = generators(self._device)
         foreign = [generator.get_state() for generator in shared]
-        _set_states(shared, self._global_states)
+        set_states(shared, self._global_states)
         try:
             yield
         finally:
             self._global_states = [generator.get_state() for generator in shared]
-            _set_states(shared, foreign)
-
-
-def _set_states(shared: list[Generator], states: list[Tensor]) -> None:
-    for generator, state in zip(shared, states, strict=True):
-        generator.set_state(state)
+            set_states(shared, foreign)

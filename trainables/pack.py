@@ -27,7 +27,7 @@ class Pack:
     member can be judged, saved, restored, or trained on alone at any time.
 
     Args:
-        members: of equal shape, see :attr:`trainables.member.Member.shape`.
+        members: of equal shape, see :attr:`trainables.member.Member.shape`, on the same points.
     """
 
     def __init__(self, members: Sequence[Member]) -> None:
@@ -70,8 +70,7 @@ class Pack:
         return list(zip(*(member.begin_epoch() for member in self.members), strict=True))
 
     def _step(self, plans: tuple[StepPlan, ...]) -> Float[Tensor, " members"]:
-        views = [member.views(plan) for member, plan in zip(self.members, plans, strict=True)]
-        stacked_views = [torch.stack(of_view) for of_view in zip(*views, strict=True)]
+        stacked_views = Member.stacked_views(self.members, plans)
         stacked_plan = StepPlan(*(torch.stack(part) for part in zip(*plans, strict=True)))
         stacked_plan = stacked_plan.on(stacked_views[0].device)
         stacks = self._optimizer.stacks()

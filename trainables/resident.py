@@ -1,5 +1,6 @@
 """The points that a member trains on, as near to its device as there is room for."""
 
+from collections.abc import Sequence
 from typing import Any, final
 from weakref import WeakValueDictionary
 
@@ -38,7 +39,21 @@ class ResidentPoints:
 
     def take(self, places: Int[Tensor, " batch"]) -> Float[Tensor, "batch *shape"]:
         """The points at these places of the rows, as :meth:`PointSet.take` gives them."""
-        rows = self._rows[sent(places, self._rows.device)]
+        return self._points_in(self._rows_at(places))
+
+    @staticmethod
+    def take_stacked(
+        each: Sequence["ResidentPoints"], places: Sequence[Int[Tensor, " batch"]]
+    ) -> Float[Tensor, "members batch *shape"]:
+        """What each takes, of the same points and for the same device, picked at once."""
+        rows = [of._rows_at(at) for of, at in zip(each, places, strict=True)]
+        points = each[0]._points_in(torch.cat(rows))
+        return points.view(len(rows), -1, *points.shape[1:])
+
+    def _rows_at(self, places: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
+        return self._rows[sent(places, self._rows.device)]
+
+    def _points_in(self, rows: Int[Tensor, " rows"]) -> Float[Tensor, "rows *shape"]:
         if self._whole is None:
             return sent(self._points.take(rows), self._device)
         return as_floats(self._whole.array[rows])
