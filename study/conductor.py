@@ -8,6 +8,7 @@ from typing import Any, final
 
 import ray
 
+from study.pack_size import PackSizes
 from study.pending_confirmations import PendingConfirmations
 from study.proposals import Proposals
 from study.record import Record, Result, Trial
@@ -49,7 +50,7 @@ class Conductor:
         concurrent: int,
     ) -> None:
         self._config, self._record, self._observer = record.config, record, observer
-        self._concurrent = concurrent
+        self._sizes = PackSizes(record.config.budget.pack, concurrent)
         self._proposals = {proposal.label: proposal for proposal in proposals}
         self._stop_list = stop_list
         self._waiting: dict[str, deque[Trial]] = {label: deque() for label in self._proposals}
@@ -128,6 +129,7 @@ class Conductor:
             trial = self._packs[pack].get(key)
             if trial is None:
                 continue
+            self._sizes.reported(trial, member["epoch"])
             if member["lacks_memory"]:
                 self._record.plan(trial)  # as a lost one: what cannot be written here is no fault
                 self._need_room.add(key)
@@ -179,11 +181,9 @@ class Conductor:
         """Trials of the combination that is furthest behind."""
         missing = self._missing()
         label = max(missing, key=lambda name: missing[name])
-        # Towards the end packs shrink, so that all processes end at about the same time.
-        share = -(sum(missing.values()) // -self._concurrent)
-        size = min(self._config.budget.pack, missing[label], share)
+        size = self._sizes.next(sum(missing.values()), self._packs.values())
         trials: list[Trial] = []
-        for _ in range(size):
+        for _ in range(min(size, missing[label])):
             like = trials[0] if trials and self._config.budget.alike else None
             trials.append(self._next_trial(label, like))
         return trials

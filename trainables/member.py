@@ -176,10 +176,8 @@ class Member:
         """What :meth:`views` gives of members on the same points, stacked."""
         each = [member._resident for member in members]
         points = ResidentPoints.take_stacked(each, [plan.rows for plan in plans])
-        views = [
-            member._drawn(of_member) for member, of_member in zip(members, points, strict=True)
-        ]
-        return [torch.stack(of_view) for of_view in zip(*views, strict=True)]
+        drawn = (member._drawn(own) for member, own in zip(members, points, strict=True))
+        return [torch.stack(of_view) for of_view in zip(*drawn, strict=True)]
 
     def _drawn(self, points: Float[Tensor, "batch *shape"]) -> list[Float[Tensor, "batch *shape"]]:
         if self._views is None:

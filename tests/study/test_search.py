@@ -150,12 +150,21 @@ def test_the_trials_of_a_pack_share_their_choices_where_that_is_asked(driver, al
 
 
 @pytest.mark.parametrize(
-    ("concurrent", "sizes"), [(1, [4, 4]), (2, [4, 2, 1, 1]), (3, [3, 2, 1, 1, 1]), (8, [1] * 8)]
+    ("concurrent", "sizes"), [(1, [4, 4]), (2, [4, 4]), (3, [3, 3, 2]), (8, [1] * 8)]
 )
-def test_packs_shrink_towards_the_end_so_that_all_processes_have_work(driver, concurrent, sizes):
+def test_every_process_has_work_until_the_end(driver, concurrent, sizes):
     study = driver("budget.trials_per_combination: 8", "budget.pack: 4", concurrent=concurrent)
     packs = [study.conductor.next_pack(str(number)) for number in range(len(sizes) + 1)]
     assert [len(pack) for pack in packs] == [*sizes, 0]
+
+
+@pytest.mark.parametrize(("epoch", "size"), [(0, 4), (1, 3), (2, 2)])
+def test_a_process_leaves_half_to_one_that_has_nothing_left(driver, epoch, size):
+    changes = ["budget.trials_per_combination: 8", "budget.pack: 4", "search.training.epochs: 2"]
+    study = driver(*changes, concurrent=2)
+    trials = study.conductor.next_pack("first")
+    study.conductor.report("first", {trial.key: validated(0.5, epoch) for trial in trials})
+    assert len(study.conductor.next_pack("second")) == size
 
 
 def test_a_trial_that_lacked_memory_runs_once_more_alone_and_on_a_whole_gpu(driver):
