@@ -50,7 +50,7 @@ class Conductor:
         concurrent: int,
     ) -> None:
         self._config, self._record, self._observer = record.config, record, observer
-        self._sizes = PackSizes(record.config.budget.pack, concurrent)
+        self._sizes = PackSizes(self._config, concurrent)
         self._proposals = {proposal.label: proposal for proposal in proposals}
         self._stop_list = stop_list
         self._waiting: dict[str, deque[Trial]] = {label: deque() for label in self._proposals}
@@ -129,7 +129,7 @@ class Conductor:
             trial = self._packs[pack].get(key)
             if trial is None:
                 continue
-            self._sizes.reported(trial, member["epoch"])
+            self._sizes.reported(pack, int(member["epoch"]))
             if member["lacks_memory"]:
                 self._record.plan(trial)  # as a lost one: what cannot be written here is no fault
                 self._need_room.add(key)
@@ -181,7 +181,7 @@ class Conductor:
         """Trials of the combination that is furthest behind."""
         missing = self._missing()
         label = max(missing, key=lambda name: missing[name])
-        size = self._sizes.next(sum(missing.values()), self._packs.values())
+        size = self._sizes.next(sum(missing.values()), self._packs)
         trials: list[Trial] = []
         for _ in range(min(size, missing[label])):
             like = trials[0] if trials and self._config.budget.alike else None

@@ -1,9 +1,10 @@
 """How many trials the next pack gets."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from math import ceil
 from typing import final
 
+from study.config import StudyConfig
 from study.record import Trial
 from trainables.configuration import Configuration
 
@@ -16,29 +17,34 @@ class PackSizes:
     packs as there are processes, and not to ever smaller ones.
 
     Args:
-        most: trials of a pack.
+        config: of the study.
         concurrent: packs at once.
     """
 
-    def __init__(self, most: int, concurrent: int) -> None:
-        self._most, self._concurrent = most, concurrent
-        self._epochs: dict[str, float] = {}
+    def __init__(self, config: StudyConfig, concurrent: int) -> None:
+        self._most, self._concurrent = config.budget.pack, concurrent
+        self._report_every = config.algorithm.report_every
+        self._epochs: dict[str, int] = {}
 
-    def reported(self, trial: Trial, epoch: float) -> None:
-        """Takes in how far a trial is."""
-        self._epochs[trial.key] = epoch
+    def reported(self, pack: str, epoch: int) -> None:
+        """Takes in how far the first of a pack is: all are trained up to its last validation."""
+        last = (epoch - 1) // self._report_every * self._report_every
+        self._epochs[pack] = max(last, self._epochs.get(pack, 0))
 
-    def next(self, missing: int, packs: Iterable[Mapping[str, Trial]]) -> int:
+    def next(self, missing: int, packs: Mapping[str, Mapping[str, Trial]]) -> int:
         """Trials for a process that has none.
 
         Args:
             missing: trials that are still to be handed out.
-            packs: what is left to the other processes, by key.
+            packs: trials that the other processes have, by pack and key.
         """
-        left = missing + sum(self._left(trial) for pack in packs for trial in pack.values())
-        return min(self._most, ceil(left / self._concurrent))
+        running = sum(
+            1 - self._epochs.get(pack, 0) / _epochs(trial)
+            for pack, trials in packs.items()
+            for trial in trials.values()
+        )
+        return min(self._most, ceil((missing + running) / self._concurrent))
 
-    def _left(self, trial: Trial) -> float:
-        """The part of a trial that is still to be trained."""
-        epochs = Configuration.from_nested(trial.configuration).training.epochs
-        return 1 - self._epochs.get(trial.key, 0.0) / epochs
+
+def _epochs(trial: Trial) -> int:
+    return Configuration.from_nested(trial.configuration).training.epochs

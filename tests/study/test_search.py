@@ -158,8 +158,8 @@ def test_every_process_has_work_until_the_end(driver, concurrent, sizes):
     assert [len(pack) for pack in packs] == [*sizes, 0]
 
 
-@pytest.mark.parametrize(("epoch", "size"), [(0, 4), (1, 3), (2, 2)])
-def test_a_process_leaves_half_to_one_that_has_nothing_left(driver, epoch, size):
+@pytest.mark.parametrize(("epoch", "size"), [(0, 4), (1, 4), (2, 3)])
+def test_a_process_leaves_work_to_one_that_will_soon_have_none(driver, epoch, size):
     changes = ["budget.trials_per_combination: 8", "budget.pack: 4", "search.training.epochs: 2"]
     study = driver(*changes, concurrent=2)
     trials = study.conductor.next_pack("first")
