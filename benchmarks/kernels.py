@@ -15,7 +15,7 @@ median of some calls, and by how much memory grew at its peak. Ratios are theirs
 
 import multiprocessing
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from statistics import median
 from time import perf_counter
@@ -162,11 +162,14 @@ def bounds() -> Iterator[Line]:
         points, _ = rows(count)
         labels = torch.arange(count) % 10
         doubles = points.double()
-        yield Line(
-            f"margin, n = {count}",
-            measured(partial(margin, points, labels)),
-            measured(partial(_products, doubles)),
-        )
+        calls = (partial(margin, points, labels), partial(_products, doubles))
+        # In turn: a machine changes between one and the other where they take long.
+        rounds = [[measured(call) for call in calls] for _ in range(3)]
+        yield Line(f"margin, n = {count}", *map(_typical, zip(*rounds, strict=True)))
+
+
+def _typical(found: Sequence[Measured]) -> Measured:
+    return Measured(median(of.seconds for of in found), max(of.memory for of in found))
 
 
 def _products(points: Tensor) -> None:

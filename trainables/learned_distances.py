@@ -104,6 +104,7 @@ class _Few(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         rows, apart = ctx.saved_tensors
+        # Both sides at once, of which torch by itself differentiates one after the other.
         both = gradient + gradient.mT
         found: Tensor = torch.ops.aten._cdist_backward(both, rows, rows, 2.0, apart)
         return found
