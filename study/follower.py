@@ -78,9 +78,11 @@ class Follower:
             except Exception as error:
                 self._warn(error)
                 failures, failed_at = failures + 1, time.monotonic()
+            # It got ready while the cluster did; from here on it takes what training leaves.
+            _give_way(is_idle=True)
             has_ended = self._gather(min(ROUND_SECONDS * 2**failures, LONGEST_PAUSE_SECONDS))
         # The driver waits for what is left.
-        give_way(os.getpid(), is_idle=False)
+        _give_way(is_idle=False)
         # A try that failed while the study ended was the last one.
         if time.monotonic() - failed_at > ROUND_SECONDS:
             self._end()
@@ -126,14 +128,14 @@ class Follower:
             )
 
 
-def give_way(process: int, *, is_idle: bool) -> None:
-    """Runs a process only where no other wants to, or as any, as far as that is permitted."""
+def _give_way(*, is_idle: bool) -> None:
+    """Runs only where no other process wants to, or as any process, as far as it is permitted."""
     with suppress(OSError):
         if hasattr(os, "SCHED_IDLE"):
             policy = os.SCHED_IDLE if is_idle else os.SCHED_OTHER
-            os.sched_setscheduler(process, policy, os.sched_param(0))
+            os.sched_setscheduler(0, policy, os.sched_param(0))
         else:
-            os.setpriority(os.PRIO_PROCESS, process, NICENESS if is_idle else 0)
+            os.setpriority(os.PRIO_PROCESS, 0, NICENESS if is_idle else 0)
 
 
 if __name__ == "__main__":

@@ -46,8 +46,6 @@ class Tracker:
             # own: Linux shares time out between sessions first, whatever their niceness.
             process_group=0,
         )
-        # It takes what starting the cluster and training leave.
-        follower.give_way(self._process.pid, is_idle=True)
         self._listener = Thread(target=self._listen, name="tracking", daemon=True)
         self._listener.start()
         return self
