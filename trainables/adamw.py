@@ -10,7 +10,9 @@ from torch.optim.adamw import adamw
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 """As torch has them by default."""
 State = dict[str, list[Tensor]]
-"""Steps taken and moments of every weight."""
+"""What is kept of every weight, by these names."""
+KEPT = ("steps", "first", "second")
+"""Steps taken, and the first and second moments of the gradients."""
 
 
 @final
@@ -37,16 +39,20 @@ class AdamW:
             "second": [torch.zeros_like(tensor) for tensor in tensors],
         }
 
+    def zero_grad(self) -> None:
+        """Forgets the gradients."""
+        for weight in self.weights:
+            weight.grad = None
+
     @torch.no_grad()
     def step(self) -> None:
-        """Moves the weights that have a gradient, and forgets it."""
+        """Moves the weights that have a gradient."""
         moved, gradients = [], []
         for place, weight in enumerate(self.weights):
             if weight.grad is not None:
                 moved.append(place)
                 gradients.append(weight.grad)
-                weight.grad = None
-        steps, first, second = ([of[place] for place in moved] for of in self.state.values())
+        steps, first, second = ([self.state[name][place] for place in moved] for name in KEPT)
         adamw(
             [self.weights[place] for place in moved],
             gradients,

@@ -209,8 +209,7 @@ class Member:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continues where :meth:`state` was taken."""
-        # In memory of their own: they may lie in the stacks of a pack, and figures depend on where
-        # tensors lie by rounding.
+        # In memory of their own, not in the stacks of a pack: where they lie decides on rounding.
         for name, tensor in self.learner.state_dict(keep_vars=True).items():
             tensor.data = state["learning"][name].to(self._device, copy=True)
         if self._teacher:
@@ -224,6 +223,7 @@ class Member:
         if self._teacher:
             self._teacher.follow(self.model, self.learner.loss.teacher_momentum)
         loss: Tensor = self.learner(*self._material(plan))
+        self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
         return loss.detach()

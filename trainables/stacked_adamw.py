@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from trainables.adamw import BETA_1, BETA_2, EPSILON, AdamW
+from trainables.adamw import BETA_1, BETA_2, EPSILON, KEPT, AdamW
 
 
 @final
@@ -26,8 +26,7 @@ class StackedAdamW:
         self._sizes = [weight.numel() for weight in optimizers[0].weights]
         self._weights = _stacked([optimizer.weights for optimizer in optimizers])
         self._steps, self._first, self._second = (
-            _stacked([optimizer.state[name] for optimizer in optimizers])
-            for name in ("steps", "first", "second")
+            _stacked([optimizer.state[name] for optimizer in optimizers]) for name in KEPT
         )
         self._rates = self._weights.new_tensor([[optimizer.rate] for optimizer in optimizers])
         self._decays = self._weights.new_tensor([[optimizer.decay] for optimizer in optimizers])

@@ -105,11 +105,14 @@ def test_frozen_weights_are_left_out():
     assert torch.equal(frozen, torch.ones(3))
 
 
-def test_a_step_forgets_the_gradients():
+def test_gradients_are_there_until_they_are_forgotten():
     parameters = weights()
+    optimizer = AdamW(parameters, 0.1, 0.1)
     assign(parameters, gradients(0))
-    AdamW(parameters, 0.1, 0.1).step()
-    assert all(parameter.grad is None for parameter in parameters)
+    optimizer.step()
+    assert all(map(torch.equal, [weight.grad for weight in parameters], gradients(0)))
+    optimizer.zero_grad()
+    assert all(weight.grad is None for weight in parameters)
 
 
 def test_training_does_not_load_the_compiler():
