@@ -82,11 +82,8 @@ class Member:
                 classes=len(classes),
                 latent=self.model.encoder.latent,
             )
-            self._views: Views | None = (
-                build("views", configuration.views, shape=points.shape)
-                if configuration.views
-                else None
-            )
+            views = configuration.views
+            self._views: Views | None = build("views", views, shape=points.shape) if views else None
         needs_teacher = "teacher" in loss.needs(dict(configuration.loss.options))
         is_disjoint = self._views is not None and training.group_views == "disjoint"
         step = (training.classes_per_batch, is_disjoint, training.precision)
@@ -176,6 +173,8 @@ class Member:
         """What :meth:`views` gives of members on the same points, stacked."""
         each = [member._resident for member in members]
         points = ResidentPoints.take_stacked(each, [plan.rows for plan in plans])
+        if members[0]._views is None:  # then none of them has, being of one shape
+            return [points]
         drawn = (member._drawn(own) for member, own in zip(members, points, strict=True))
         return [torch.stack(of_view) for of_view in zip(*drawn, strict=True)]
 
