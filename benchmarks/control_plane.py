@@ -105,7 +105,8 @@ def _run(conductor: Conductor, record: Record, pieces: int) -> list[float]:
             _leave(record, trial)
         began = time.perf_counter()
         for trial in trials:
-            conductor.report(pack, {trial.key: ENDED})
+            conductor.report(pack, {trial.key: ENDED}, 1.0)
+            conductor.settle()
         if trials:
             conductor.end(pack)
         piece = min(pieces - 1, done * pieces // total)

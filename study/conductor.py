@@ -12,6 +12,7 @@ from study.pack_size import PackSizes
 from study.pending_confirmations import PendingConfirmations
 from study.proposals import Proposals
 from study.record import Record, Result, Trial
+from study.search_queue import SearchQueue
 from trainables.attempt import Outcome
 
 LONGEST_START_SECONDS = 30.0
@@ -50,12 +51,10 @@ class Conductor:
         concurrent: int,
     ) -> None:
         self._config, self._record, self._observer = record.config, record, observer
-        self._sizes = PackSizes(self._config, concurrent)
+        self._sizes = PackSizes(record.config.budget.pack, concurrent)
         self._proposals = {proposal.label: proposal for proposal in proposals}
+        self._queue = SearchQueue(record, self._proposals, unfinished)
         self._stop_list = stop_list
-        self._waiting: dict[str, deque[Trial]] = {label: deque() for label in self._proposals}
-        for trial in unfinished:
-            self._waiting[trial.combination].append(trial)
         self._confirmations = PendingConfirmations(record, proposals)
         self._lost_before: deque[Trial] = deque()
         self._lacked_memory: deque[Trial] = deque()
@@ -65,6 +64,7 @@ class Conductor:
         self._losses: Counter[str] = Counter()
         self._errors: dict[str, str] = {}
         self._packs: dict[str, dict[str, Trial]] = {}
+        self._ended: deque[tuple[str, Trial]] = deque()
         self._is_keeping = False
         self.is_stopped = False
         self.error: BaseException | None = None
@@ -108,6 +108,7 @@ class Conductor:
         trials = self._choose(pack)
         if trials:
             self._packs[pack] = {trial.key: trial for trial in trials}
+            self._sizes.handed_out(pack, trials)
             ray.get(self._stop_list.expect.remote(pack, LONGEST_START_SECONDS))
         self._keep_processes()
         return trials
@@ -116,12 +117,18 @@ class Conductor:
         """Whether a pack gets a whole GPU, where packs have shares of one."""
         return not self._need_room.isdisjoint(self._packs[pack])
 
-    def report(self, pack: str, members: dict[str, dict[str, float]]) -> None:
+    def report(self, pack: str, members: dict[str, dict[str, float]], seconds: float) -> None:
         """Takes in one report of a pack: validations, and trials that have ended.
 
         The pack waits for this before it steps again, so what is asked of the stop list here is
-        done in its very next step.
+        done in its very next step; and what takes longer is left to :meth:`settle`.
+
+        Args:
+            pack: its name.
+            members: what it says of each trial, by key.
+            seconds: how long it has been at work.
         """
+        self._sizes.reported(pack, seconds)
         if self.is_stopped:
             ray.get(self._stop_list.interrupt.remote())
         stopped: dict[str, str] = {}
@@ -129,18 +136,27 @@ class Conductor:
             trial = self._packs[pack].get(key)
             if trial is None:
                 continue
-            self._sizes.reported(pack, int(member["epoch"]))
             if member["lacks_memory"]:
                 self._record.plan(trial)  # as a lost one: what cannot be written here is no fault
                 self._need_room.add(key)
                 self._lacked_memory.append(self._packs[pack].pop(key))
             elif member["is_finished"]:
-                self._finish(pack, trial)
+                self._ended.append((pack, trial))
             elif self._is_pruned(trial, member):
                 stopped[key] = f"pruned after epoch {member['epoch']:.0f}"
         if stopped:
             ray.get(self._stop_list.stop.remote(stopped))
         self._keep_processes()
+
+    def settle(self) -> None:
+        """Publishes what has ended, tells Optuna, and asks for as much more, while packs train."""
+        is_any = bool(self._ended)
+        while self._ended:
+            pack, trial = self._ended.popleft()
+            if trial.key in self._packs.get(pack, {}):
+                self._finish(pack, trial)
+        if is_any:
+            self._keep_processes()
 
     def blame(self, pack: str, error: str) -> None:
         """Notes the error that ends a pack's process; without one it simply died."""
@@ -150,7 +166,10 @@ class Conductor:
         """The pack's process is gone; what it did not finish is lost, unless we stopped it."""
         # It may have died before it could say so itself.
         ray.get(self._stop_list.started.remote(pack))
-        for trial in list(self._packs[pack].values()):
+        self.settle()
+        left = list(self._packs[pack].values())
+        self._sizes.ended(pack, is_whole=not left)
+        for trial in left:
             if not self.is_stopped:
                 self._finish(pack, trial, is_blamed)
         del self._packs[pack]
@@ -178,23 +197,7 @@ class Conductor:
         return _first(self._lost_before) or self._search_pack() or _first(late)
 
     def _search_pack(self) -> list[Trial]:
-        """Trials of the combination that is furthest behind."""
-        missing = self._missing()
-        label = max(missing, key=lambda name: missing[name])
-        size = self._sizes.next(sum(missing.values()), self._packs)
-        trials: list[Trial] = []
-        for _ in range(min(size, missing[label])):
-            like = trials[0] if trials and self._config.budget.alike else None
-            trials.append(self._next_trial(label, like))
-        return trials
-
-    def _missing(self) -> dict[str, int]:
-        """Trials of the search that are still to be handed out, by combination."""
-        budget = self._config.budget.trials_per_combination
-        return {
-            label: len(self._waiting[label]) + budget - proposal.asked
-            for label, proposal in self._proposals.items()
-        }
+        return self._queue.next(self._sizes.next(self._queue.missing, self._packs))
 
     def _keep_processes(self) -> None:
         """Has packs wait where only running trials can bring new work, so that it finds them."""
@@ -203,18 +206,11 @@ class Conductor:
         self._confirmations.plan()
         again = self._suspects or self._lost_before or self._lacked_memory
         now = again or self._confirmations.waiting
-        later = self._confirmations.will_come and not any(self._missing().values())
+        later = self._confirmations.will_come and not self._queue.missing
         is_kept = later and not now
         if is_kept != self._is_keeping:
             self._is_keeping = is_kept
             ray.get(self._stop_list.keep.remote(LONGEST_WAIT_SECONDS if is_kept else 0.0))
-
-    def _next_trial(self, label: str, like: Trial | None) -> Trial:
-        if self._waiting[label]:
-            return self._waiting[label].popleft()
-        trial = self._proposals[label].ask(like)
-        self._record.plan(trial)
-        return trial
 
     def _is_pruned(self, trial: Trial, member: dict[str, float]) -> bool:
         if trial.phase != "search":
@@ -225,9 +221,12 @@ class Conductor:
     def _finish(self, pack: str, trial: Trial, is_blamed: bool = True) -> None:
         result = self._record.publish_finished(trial) or self._lost(pack, trial, is_blamed)
         if result:
-            if trial.phase == "search":
+            is_search = trial.phase == "search"
+            if is_search:
                 self._proposals[trial.combination].tell(result)
             self._observer(result)
+            if is_search and result.outcome.state == "complete" and not self.is_stopped:
+                self._queue.ask_ahead()
         del self._packs[pack][trial.key]
 
     def _lost(self, pack: str, trial: Trial, is_blamed: bool) -> Result | None:

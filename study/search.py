@@ -93,7 +93,7 @@ class PackScheduler(FIFOScheduler):
 
     def _report(self, trial: Any, result: dict[str, Any]) -> None:
         with self._conductor.stopping_at_errors():
-            self._conductor.report(trial.trial_id, _members(result))
+            self._conductor.report(trial.trial_id, _members(result), result["seconds"])
 
 
 def _members(result: dict[str, Any]) -> dict[str, dict[str, float]]:

@@ -100,11 +100,16 @@ class Engine:
                     # Nothing is kept there; other nodes do not even see it.
                     storage_path=folder,
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                    callbacks=[_Steps(self._on_step)],
+                    callbacks=[_Steps(self._after_event)],
                     verbose=0,
                 ),
             )
             tuner.fit()
+
+    def _after_event(self) -> None:
+        with self._conductor.stopping_at_errors():
+            self._conductor.settle()
+        self._on_step()
 
     def _trainable(self) -> Any:
         budget = self._study.config.budget

@@ -1,6 +1,8 @@
 """The Ray Tune trainable: one process runs one pack of trials, stepped in lock-step."""
 
 import time
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, final
 
@@ -19,6 +21,8 @@ from trainables.training import Trained
 
 HELD_SECONDS = 0.02
 """How long a pack that is kept from ending waits before it asks again."""
+TOLD_SECONDS = 1.0
+"""How long trials may have ended before the driver hears of it; it has work with each of them."""
 
 
 @final
@@ -28,9 +32,10 @@ class PackTrainable(tune.Trainable):
     Its configuration holds ``pack`` (its name), ``tasks`` (each a ``TrialTask`` as a dict),
     ``folder`` of all trials, ``stop_list`` (the actor's name), ``gpus`` (its share of them) and
     ``has_more_memory`` (whether one that lacks it could have more); ``study``, ``rules``,
-    ``threads``, ``is_stacked`` and ``limits`` come through the object store. A step trains every
-    unfinished trial to its next validation and reports ``members/<key>/{epoch,quality,
-    is_finished,lacks_memory}``: numbers only, Tune takes no others.
+    ``threads``, ``is_stacked`` and ``limits`` come through the object store. A round trains every
+    unfinished trial to its next validation; a step is a round, or a part of it where trials come to
+    their ends. It reports ``members/<key>/{epoch,quality,is_finished,lacks_memory}`` of the trials
+    it dealt with, and ``seconds`` since the pack began: numbers only, Tune takes no others.
     """
 
     def setup(self, config: dict[str, Any], **shared: Any) -> None:
@@ -43,6 +48,8 @@ class PackTrainable(tune.Trainable):
         self._device = gpu.claimed(ray.get_gpu_ids())
         self._trials: dict[str, RecordedTrial] = {}
         self._packer, self._is_stacked = Packer(), bool(shared["is_stacked"])
+        self._round: deque[str] = deque()
+        self._trained: dict[str, Trained] = {}
         self._pack, self._steps = config, 0
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -53,29 +60,26 @@ class PackTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         if self._steps == 0:
             self._start(self._pack)
+        told = {key for key, trial in self._trials.items() if trial.is_over and not self._steps}
         active = {key: trial for key, trial in self._trials.items() if not trial.is_over}
         orders: Any = self._stop_list.orders.remote(list(active))
         stopped, is_interrupted = ray.get(orders)
         if is_interrupted:
             self.cleanup()
-            return {"members": {}, "done": True}
-        trained = self._train({key: t for key, t in active.items() if key not in stopped})
-        for key, trial in active.items():
-            trial.step(stopped.get(key), trained.get(key))
-        reports = {
-            key: {
-                "epoch": trial.epochs,
-                "quality": trial.quality,
-                "is_finished": int(trial.is_over),
-                "lacks_memory": int(trial.lacks_memory),
-            }
-            for key, trial in self._trials.items()
-            if key in active or self._steps == 0
-        }
+            return self._report(set(), is_done=True)
+        if not self._round:
+            self._round.extend(active)
+            self._trained = self._train({k: t for k, t in active.items() if k not in stopped})
+        told |= self._advance(stopped)
         self._steps += 1
-        return {"members": reports, "done": self._may_end(is_idle=not active)}
+        return self._report(told, is_done=self._may_end(is_idle=not active))
 
     def cleanup(self) -> None:
+        # What was trained together, and not judged yet, could not be saved as it is.
+        for key, trained in self._trained.items():
+            self._trials[key].step(None, trained)
+        self._round.clear()
+        self._trained = {}
         for trial in self._trials.values():
             trial.checkpoint()
 
@@ -84,6 +88,30 @@ class PackTrainable(tune.Trainable):
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing to load: every start continues from the newest checkpoint of each trial."""
+
+    def _advance(self, stopped: Mapping[str, str]) -> set[str]:
+        """Takes trials of this round to their next validation; all, or until some have ended."""
+        began, advanced = time.monotonic(), set()
+        while self._round:
+            key = self._round.popleft()
+            advanced.add(key)
+            self._trials[key].step(stopped.get(key), self._trained.pop(key, None))
+            if self._trials[key].is_over and time.monotonic() - began > TOLD_SECONDS:
+                break
+        return advanced
+
+    def _report(self, told: set[str], *, is_done: bool) -> dict[str, Any]:
+        members = {
+            key: {
+                "epoch": trial.epochs,
+                "quality": trial.quality,
+                "is_finished": int(trial.is_over),
+                "lacks_memory": int(trial.lacks_memory),
+            }
+            for key, trial in self._trials.items()
+            if key in told
+        }
+        return {"members": members, "seconds": time.monotonic() - self._began, "done": is_done}
 
     def _train(self, trials: dict[str, RecordedTrial]) -> dict[str, Trained]:
         """Trains what gains by being stepped together; a part of the time is that of each trial.
@@ -121,6 +149,7 @@ class PackTrainable(tune.Trainable):
 
     def _start(self, config: dict[str, Any]) -> None:
         """Claims the trials. Not in ``setup``: Tune also sets up actors that it never steps."""
+        self._began = time.monotonic()
         self._stop_list = ray.get_actor(config["stop_list"])
         started: Any = self._stop_list.started.remote(config["pack"])
         ray.get(started)

@@ -10,7 +10,7 @@ import torch
 
 from tests.local_ray import local_ray
 from tests.trainables.trials import RULES, VIEWED, study_of, task_of, timeless
-from trainables import packer
+from trainables import packer, trainable
 from trainables.attempt import Attempt, numbers
 from trainables.limits import Limits
 from trainables.recorded import RecordedTrial
@@ -70,8 +70,8 @@ def pack(cluster):
     started = []
 
     def start(config, **changes):
-        trainable = tune.with_parameters(PackTrainable, **{**shared, **changes})
-        started.append(trainable(config))
+        packs = tune.with_parameters(PackTrainable, **{**shared, **changes})
+        started.append(packs(config))
         return started[-1]
 
     yield start
@@ -123,6 +123,37 @@ def test_members_of_all_trials_are_stepped_as_one_where_that_is_faster(
         outcome = outcome_of(tmp_path, key)
         assert outcome.execution["pack"] == 4
         assert outcome.metrics == pytest.approx(alone.metrics, abs=1e-3)
+
+
+def test_what_has_ended_is_told_before_all_have(pack, config, alone, tmp_path, monkeypatch):
+    monkeypatch.setattr(trainable, "TOLD_SECONDS", 0.0)
+    monkeypatch.setattr(packer, "_is_faster_together", lambda members: True)
+    results = to_the_end(pack(config("a", "b", "c"), is_stacked=True))
+    told = [list(result["members"]) for result in results]
+    assert told == [["a", "b", "c"], ["a", "b", "c"], ["a"], ["b"], ["c"]]
+    for key in ("a", "b", "c"):
+        assert outcome_of(tmp_path, key).metrics == pytest.approx(alone.metrics, abs=1e-3)
+
+
+def test_what_was_trained_together_is_judged_before_a_process_is_given_another_pack(
+    pack, config, alone, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(trainable, "TOLD_SECONDS", 0.0)
+    monkeypatch.setattr(packer, "_is_faster_together", lambda members: True)
+    reused = pack(config("a", "b"), is_stacked=True)
+    while not reused.train()["members"]["a"]["is_finished"]:
+        assert Attempt.finished(tmp_path / "b") is None
+    assert Attempt.finished(tmp_path / "b") is None
+    reused.reset(config("c"))
+    assert outcome_of(tmp_path, "b").metrics == pytest.approx(alone.metrics, abs=1e-3)
+
+
+def test_a_pack_says_how_long_it_has_been_at_work(pack, config):
+    reused = pack(config("a"))
+    seconds = [result["seconds"] for result in to_the_end(reused)]
+    assert seconds == sorted(seconds)
+    reused.reset(config("b"))
+    assert 0 < reused.train()["seconds"] < seconds[-1]
 
 
 def test_reports_are_numbers(pack, config):
@@ -237,10 +268,10 @@ def test_an_interrupted_pack_saves_its_trials_and_a_later_one_finishes_them(
 def test_a_pack_runs_in_a_process_of_the_cluster(cluster, config, alone, tmp_path):
     from ray import tune
 
-    trainable = tune.with_parameters(
+    packs = tune.with_parameters(
         PackTrainable, study=study_of(), rules=RULES, threads=1, is_stacked=False, limits=Limits()
     )
-    actor = cluster.remote(trainable).options(num_cpus=1).remote(config("a"))
+    actor = cluster.remote(packs).options(num_cpus=1).remote(config("a"))
     while not cluster.get(actor.train.remote())["done"]:
         pass
     cluster.kill(actor)
@@ -251,10 +282,10 @@ def test_a_pack_runs_in_a_process_of_the_cluster(cluster, config, alone, tmp_pat
 def test_a_gpu_that_torch_cannot_use_is_told(cluster, config):
     from ray import tune
 
-    trainable = tune.with_parameters(
+    packs = tune.with_parameters(
         PackTrainable, study=study_of(), rules=RULES, threads=1, is_stacked=False, limits=Limits()
     )
-    actor = cluster.remote(trainable).options(num_cpus=1, num_gpus=0.5).remote(config("a"))
+    actor = cluster.remote(packs).options(num_cpus=1, num_gpus=0.5).remote(config("a"))
     with pytest.raises(cluster.exceptions.RayActorError, match="gpus_per_pack: 0"):
         cluster.get(actor.train.remote())
 
