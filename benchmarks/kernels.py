@@ -173,7 +173,7 @@ def _typical(found: Sequence[Measured]) -> Measured:
 
 
 def _products(points: Tensor) -> None:
-    from trainables.margin import tiles
+    from trainables.tally import tiles
 
     for rows, columns in tiles(len(points), 1):
         torch.mm(points[rows], points[columns].T)

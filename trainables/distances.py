@@ -79,12 +79,22 @@ def squared_distances(rows: Prepared, columns: Prepared) -> Squares:
     threshold = CLOSE * (rows.lengths + columns.longest)
     if bool((least > threshold).all()):
         return Squares(squares, least)
+    repair(squares, rows, columns, threshold)
+    return Squares(squares, squares.amin(1))
+
+
+def repair(
+    squares: Float[Tensor, "rows columns"],
+    rows: Prepared,
+    columns: Prepared,
+    threshold: Float[Tensor, " rows"],
+) -> None:
+    """Puts squares of differences, in place, where products of a row are not above a threshold."""
     row, column = (squares <= threshold[:, None]).nonzero(as_tuple=True)
     if len(row) > FEW * squares.numel():
-        squares = exact_distances(rows.points, columns.points).square_()
+        squares.copy_(exact_distances(rows.points, columns.points).square_())
     else:
         squares[row, column] = (rows.points[row] - columns.points[column]).square().sum(1)
-    return Squares(squares, squares.amin(1))
 
 
 def comparable_distances(

@@ -4,7 +4,7 @@ import math
 import pytest
 import torch
 
-from trainables import margin
+from trainables import margin, tally
 
 
 def brute_force_m_star(embeddings, labels):
@@ -136,11 +136,20 @@ def test_the_size_of_a_tile_changes_nothing(monkeypatch):
     embeddings, mask, labels = random_groups(3, groups=40)
     whole = margin.group_margin(embeddings, mask, labels)
     assert whole.point_reach.isfinite().all()
-    assert margin.SIDE > 160
-    monkeypatch.setattr(margin, "SIDE", 28)
+    assert tally.SIDE > 160
+    monkeypatch.setattr(tally, "SIDE", 28)
     tiled = margin.group_margin(embeddings, mask, labels)
     torch.testing.assert_close(tiled._replace(scale=whole.scale), whole, rtol=1e-14, atol=0)
     torch.testing.assert_close(tiled.scale, whole.scale, rtol=1e-6, atol=0)
+
+
+def test_a_tile_with_many_close_points_is_measured_by_differences():
+    embeddings, labels = random_set(6, points=600)
+    embeddings = 100 + 1e-7 * (embeddings - 100)
+    embeddings[0] += 1.0
+    squares = torch.cdist(embeddings, embeddings, compute_mode="donot_use_mm_for_euclid_dist")
+    nearest = squares.masked_fill(labels[:, None] == labels, torch.inf).amin(1)
+    torch.testing.assert_close(margin.margin(embeddings, labels).delta, nearest, rtol=1e-9, atol=0)
 
 
 def test_gradients_of_the_embeddings_do_not_disturb():
