@@ -59,6 +59,7 @@ class Tally:
         self._spaces: dict[tuple[int, int], _Space] = {}
         self._mask = None if bool(mask.all()) else mask.T.float().numpy()
         self._labels = labels.numpy()
+        self._roots = np.empty(0, np.float32)
         shape = self._members.shape[:2]
         self.nearest = np.full(shape, np.inf)
         self.furthest = np.zeros(shape)
@@ -128,7 +129,10 @@ class Tally:
 
     def _sum(self, squares: Tile, rows: slice, columns: slice) -> None:
         """Adds the distances of real points; those of groups to the same stand twice in a tile."""
-        roots = squares.astype(np.float32)
+        if self._roots.shape != squares.shape:
+            self._roots = np.empty(squares.shape, np.float32)
+        roots = self._roots
+        np.copyto(roots, squares, casting="same_kind")
         np.sqrt(roots, out=roots)
         if self._mask is not None:
             roots *= self._mask[:, rows, None, None] * self._mask[:, columns]
