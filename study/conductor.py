@@ -150,13 +150,13 @@ class Conductor:
 
     def settle(self) -> None:
         """Publishes what has ended, tells Optuna, and asks for as much more, while packs train."""
-        is_any = bool(self._ended)
+        if not self._ended:
+            return
         while self._ended:
             pack, trial = self._ended.popleft()
             if trial.key in self._packs.get(pack, {}):
                 self._finish(pack, trial)
-        if is_any:
-            self._keep_processes()
+        self._keep_processes()
 
     def blame(self, pack: str, error: str) -> None:
         """Notes the error that ends a pack's process; without one it simply died."""

@@ -27,7 +27,6 @@ class _Part(NamedTuple):
     known: Prepared
     right: Float[Tensor, "more members"]
     longest: float
-    members: int
 
 
 @final
@@ -96,7 +95,7 @@ class Tally:
     def _squares(self, rows: slice, columns: slice) -> tuple[Tile, Places]:
         """Squared distances as of ``squared_distances``, and the least of each row's members."""
         row, column = self._part(rows), self._part(columns)
-        squares, matrix, tile = self._space(row.members, column.members)
+        squares, matrix, tile = self._space(len(row.known.points), len(column.known.points))
         torch.mm(row.known.left, column.right, out=squares)
         least = matrix.min(1)
         if least.min() <= CLOSE * (row.longest + column.longest):
@@ -109,8 +108,7 @@ class Tally:
         """Members of some groups, which meet those of many tiles."""
         if groups.start not in self._parts:
             known = prepared(self._members[:, groups].flatten(0, 1))
-            part = _Part(known, known.right.T, known.longest.item(), len(known.points))
-            self._parts[groups.start] = part
+            self._parts[groups.start] = _Part(known, known.right.T, known.longest.item())
         return self._parts[groups.start]
 
     def _space(self, rows: int, columns: int) -> _Space:

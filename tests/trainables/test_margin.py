@@ -147,8 +147,8 @@ def test_a_tile_with_many_close_points_is_measured_by_differences():
     embeddings, labels = random_set(6, points=600)
     embeddings = 100 + 1e-7 * (embeddings - 100)
     embeddings[0] += 1.0
-    squares = torch.cdist(embeddings, embeddings, compute_mode="donot_use_mm_for_euclid_dist")
-    nearest = squares.masked_fill(labels[:, None] == labels, torch.inf).amin(1)
+    apart = torch.cdist(embeddings, embeddings, compute_mode="donot_use_mm_for_euclid_dist")
+    nearest = apart.masked_fill(labels[:, None] == labels, torch.inf).amin(1)
     torch.testing.assert_close(margin.margin(embeddings, labels).delta, nearest, rtol=1e-9, atol=0)
 
 
