@@ -35,17 +35,14 @@ def worst_triplet(
 ) -> Triplet | None:
     """The triplet that attains ``m*``, or None without any; the first one of several."""
     points = points.double()
-    worst: tuple[float, int] = (-torch.inf, -1)
+    largest, worst = -torch.inf, None
     for rows in torch.arange(len(points)).split(max(1, TILE // max(1, len(points)))):
-        positives, negatives = _candidates(points, labels, rows)
-        excess, row = (positives.amax(1) - negatives.amin(1)).max(0)
-        if excess > worst[0]:
-            worst = (excess.item(), int(rows[row]))
-    excess_of, anchor = worst
-    if anchor < 0:
-        return None
-    positives, negatives = _candidates(points, labels, torch.tensor([anchor]))
-    return Triplet(anchor, int(positives.argmax()), int(negatives.argmin()), excess_of)
+        furthest, nearest = _extremes(points, labels, rows)
+        excess, row = (furthest.values - nearest.values).max(0)
+        if excess > largest:
+            largest, positive, negative = excess.item(), furthest.indices[row], nearest.indices[row]
+            worst = Triplet(int(rows[row]), int(positive), int(negative), largest)
+    return worst
 
 
 def worst_pairs(chunks: Iterable[BoundedPairs], name: Any) -> tuple[Pair, Pair] | None:
@@ -82,13 +79,13 @@ def _pair(found: BoundedPairs, name: Any, row: int) -> Pair:
     return Pair(int(found.first[row]), int(found.second[row]), *measured)
 
 
-def _candidates(
+def _extremes(
     points: Float[Tensor, "rows width"], labels: Int[Tensor, " rows"], anchors: Int[Tensor, " some"]
-) -> tuple[Float[Tensor, "some rows"], Float[Tensor, "some rows"]]:
-    """Distances to positives, -inf elsewhere, and to negatives, inf elsewhere."""
+) -> tuple[torch.return_types.max, torch.return_types.min]:
+    """Of each anchor the furthest positive, -inf without any, and the nearest negative, or inf."""
     apart = exact_distances(points[anchors], points)
     same = labels[anchors, None] == labels
-    negatives = apart.masked_fill(same, torch.inf)
-    positives = apart.masked_fill(~same, -torch.inf)
-    positives[torch.arange(len(anchors)), anchors] = -torch.inf
-    return positives, negatives
+    nearest = apart.masked_fill(same, torch.inf).min(1)
+    apart.masked_fill_(same.logical_not_(), -torch.inf)
+    apart[torch.arange(len(anchors)), anchors] = -torch.inf
+    return apart.max(1), nearest

@@ -23,7 +23,7 @@ from trainables.sources import read_parquet, write_parquet
 from trainables.training import TrialRun
 
 ROWS, FEATURES, PART = 5000, 16_000, 250
-ALLOWED_MIB = 190
+ALLOWED_MIB = 205
 TRIAL = """
 import sys
 from dataclasses import replace
