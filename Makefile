@@ -6,6 +6,8 @@ READY := $(VENV)/.ready
 # Python compiles what is imported, when it is; compiling all that is installed takes a minute more.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 ROOT ?= studies
+# Ray, MLflow and torch are imported by every process that is started here: compiling them takes longer than most tests.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: study test test-all check suite fault-test cluster-test bench reference lock clean
 
