@@ -24,10 +24,14 @@ class Comparisons(NamedTuple):
 
 
 class Below(NamedTuple):
-    """Of each limit of an anchor: how many negatives are nearer, and the sum of their distances."""
+    """What lies below the limits of anchors: counts, as floats, without a gradient.
 
-    nearer: Int[Tensor, "anchors limits"]
-    total: Float[Tensor, "anchors limits"]
+    ``nearer`` is how many negatives are nearer than each limit, ``limits`` how many limits each
+    negative is nearer than.
+    """
+
+    nearer: Float[Tensor, "anchors limits"]
+    limits: Float[Tensor, "anchors rows"]
 
 
 def compared(rows: LabelledEmbeddings, anchors: slice = EVERY) -> Comparisons:
@@ -110,18 +114,27 @@ def negatives_below(
     apart: Float[Tensor, "anchors rows"],
     negative: Bool[Tensor, "anchors rows"],
     limits: Float[Tensor, "anchors limits"],
+    exists: Bool[Tensor, "anchors limits"],
 ) -> Below:
-    """Counts and adds up the negatives nearer than each limit of their anchor.
+    """Counts the negatives nearer than each limit of their anchor, where it exists.
 
     The limits are put in order, and each distance finds its place among them: what would else be a
-    cube of anchors, limits and negatives. Only the sums have a gradient, and none for the limits.
+    cube of anchors, limits and negatives.
     """
-    ascending, order = limits.detach().sort(1)
+    ascending, order = limits.detach().masked_fill(~exists, -torch.inf).sort(1)
     place = torch.searchsorted(ascending, apart.detach().contiguous(), right=True)
+    is_negative = negative.to(apart.dtype)
     first_above = apart.new_zeros(len(limits), limits.shape[1] + 1)
-    count, total = (
-        first_above.scatter_add(1, place, of_each).cumsum(1)[:, :-1]
-        for of_each in (negative.to(apart.dtype), apart * negative)
-    )
-    back = order.argsort(1)
-    return Below(count.gather(1, back).long(), total.gather(1, back))
+    count = first_above.scatter_add(1, place, is_negative).cumsum(1)[:, :-1]
+    nearer = torch.zeros_like(ascending).scatter(1, order, count)
+    return Below(nearer, (limits.shape[1] - place) * is_negative)
+
+
+def hinge_sums(
+    below: Below, limits: Float[Tensor, "anchors limits"], apart: Float[Tensor, "anchors rows"]
+) -> Float[Tensor, " anchors"]:
+    """Of each anchor, the sum of limit minus distance over the negatives below its limits.
+
+    Both are taken as often as they occur in it: neither this nor its gradient needs the pairs.
+    """
+    return (below.nearer * limits).sum(1) - (below.limits * apart).sum(1)

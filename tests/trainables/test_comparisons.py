@@ -6,6 +6,7 @@ from trainables.comparisons import (
     EVERY,
     WHOLE,
     compared,
+    hinge_sums,
     negatives_below,
     summed_in_tiles,
     to_positives,
@@ -91,31 +92,45 @@ def test_rows_that_coincide_are_at_distance_0_and_have_no_gradient():
     assert not embeddings.grad.any()
 
 
-@pytest.mark.parametrize("limits", [1, 6, 9])
-def test_sums_are_over_the_negatives_nearer_than_the_limit(limits):
-    # Whole numbers, so that some negatives are at the limit exactly.
-    apart = torch.randint(0, 5, (6, 6), generator=torch.Generator().manual_seed(0)).double()
-    negative = LABELS[:, None] != LABELS
-    limit = torch.randint(0, 6, (6, limits), generator=torch.Generator().manual_seed(1)).double()
-    count, total = negatives_below(apart, negative, limit)
-    for row in range(6):
-        for column in range(limits):
-            of_row = apart[row][negative[row]].tolist()
-            near = [distance for distance in of_row if distance < limit[row, column]]
-            assert count[row, column] == len(near)
-            assert total[row, column] == sum(near)
+def some_limits(count):
+    """Whole numbers, so that some negatives are at the limit exactly, and not all of them exist."""
+    source = torch.Generator().manual_seed(1)
+    limits = torch.randint(0, 6, (6, count), generator=source).double()
+    return limits, torch.rand(6, count, generator=source) < 0.8
 
 
-def test_sums_have_the_gradient_of_what_they_add_up():
-    apart = compared(rows()).apart.requires_grad_()
-    negative = LABELS[:, None] != LABELS
-    _, total = negatives_below(apart, negative, torch.full((6, 1), 2.5).double())
-    total.sum().backward()
-    assert torch.equal(apart.grad, (negative & (apart < 2.5)).double())
+def whole_distances():
+    return torch.randint(0, 5, (6, 6), generator=torch.Generator().manual_seed(0)).double()
 
 
-def test_without_negatives_there_is_nothing_to_add_up():
-    none = torch.zeros(3, 3, dtype=torch.bool)
-    count, total = negatives_below(torch.ones(3, 3), none, torch.full((3, 1), 9.0))
-    assert not count.any()
-    assert not total.any()
+@pytest.mark.parametrize("count", [1, 6, 9])
+def test_counts_are_of_the_negatives_nearer_than_the_limits_there_are(count):
+    apart, negative = whole_distances(), LABELS[:, None] != LABELS
+    limits, exists = some_limits(count)
+    below = negatives_below(apart, negative, limits, exists)
+    hit = negative[:, None] & exists[:, :, None] & (apart[:, None] < limits[:, :, None])
+    assert hit.any()
+    assert torch.equal(below.nearer, hit.sum(2).double())
+    assert torch.equal(below.limits, hit.sum(1).double())
+
+
+@pytest.mark.parametrize("count", [1, 6, 9])
+def test_sums_of_hinges_and_their_gradients_are_those_of_all_pairs(count):
+    apart, negative = whole_distances().requires_grad_(), LABELS[:, None] != LABELS
+    limits, exists = some_limits(count)
+    limits.requires_grad_()
+    found = hinge_sums(negatives_below(apart, negative, limits, exists), limits, apart)
+    hinges = (limits[:, :, None] - apart[:, None]).relu() * exists[:, :, None] * negative[:, None]
+    expected = hinges.sum((1, 2))
+    assert torch.equal(found, expected)
+    weights = torch.arange(1.0, 7.0).double()
+    gradients = [torch.autograd.grad(weights @ sums, (apart, limits)) for sums in (found, expected)]
+    for one, other in zip(*gradients, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_without_negatives_there_is_nothing_to_count():
+    none, every = torch.zeros(3, 3, dtype=torch.bool), torch.ones(3, 1, dtype=torch.bool)
+    below = negatives_below(torch.ones(3, 3), none, torch.full((3, 1), 9.0), every)
+    assert not below.nearer.any()
+    assert not below.limits.any()

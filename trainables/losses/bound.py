@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import relu
 
-from trainables.comparisons import EVERY, compared, negatives_below, to_positives
+from trainables.comparisons import EVERY, compared, hinge_sums, negatives_below, to_positives
 from trainables.contracts import LabelledEmbeddings, Level, Loss, Need, Search, SearchAmong
 
 Form = Literal["t8", "t9"]
@@ -65,7 +65,7 @@ class BoundLoss(Loss):
             hinges = relu(apart - u + margin * reach) * positive
         else:
             to_positive, exists = to_positives(rows, EVERY, apart, positive)
-            hinges = _mean_hinge(to_positive, apart, negative, margin * reach) * exists
+            hinges = _mean_hinges(to_positive + margin * reach, exists, apart, negative)
         bound = 1 - margin + hinges.sum() / pairs / reach
         return bound * (positive.any() & negative.any())
 
@@ -92,16 +92,12 @@ def _mean(
     return (apart * negative).sum(1, keepdim=True) / count
 
 
-def _mean_hinge(
-    to_positive: Float[Tensor, "rows positives"],
+def _mean_hinges(
+    limit: Float[Tensor, "rows positives"],
+    exists: Bool[Tensor, "rows positives"],
     apart: Float[Tensor, "rows rows"],
     negative: Bool[Tensor, "rows rows"],
-    margin: Float[Tensor, ""],
-) -> Float[Tensor, "rows positives"]:
-    """The mean of ``[d(i, j) - d(i, n) + margin]_+`` over the negatives n of row i.
-
-    Only those nearer than ``d(i, j) + margin`` are active.
-    """
-    limit = to_positive + margin
-    active, total = negatives_below(apart, negative, limit)
-    return (active * limit - total) / negative.sum(1, keepdim=True).clamp_min(1)
+) -> Float[Tensor, " rows"]:
+    """The mean of ``[limit - d(i, n)]_+`` over the negatives n of row i, summed over its limits."""
+    below = negatives_below(apart, negative, limit, exists)
+    return hinge_sums(below, limit, apart) / negative.sum(1).clamp_min(1)

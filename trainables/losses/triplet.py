@@ -6,7 +6,15 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from trainables.comparisons import EVERY, compared, negatives_below, summed_in_tiles, to_positives
+from trainables.comparisons import (
+    EVERY,
+    Below,
+    compared,
+    hinge_sums,
+    negatives_below,
+    summed_in_tiles,
+    to_positives,
+)
 from trainables.contracts import LabelledEmbeddings, Level, Loss, Need, Search, SearchAmong
 
 Mining = Literal["all", "semi_hard", "hard"]
@@ -142,19 +150,16 @@ class TripletLoss(Loss):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Sum of all (or all semi-hard) hinges, and how many triplets are active and mined.
 
-        The active negatives of anchor and positive are the nearest ``k``: those nearer than
-        ``d(a, p) + margin``. Their hinges sum to ``k (d(a, p) + margin) - sum_{n <= k} d(a, n)``.
+        The active negatives of anchor and positive are those nearer than ``d(a, p) + margin``.
         """
         limit = to_positive + self.margin
+        active = negatives_below(apart, negative, limit, positive)
         if self.mining == "semi_hard":
             # A negative at the very distance of the positive is not further than that.
             further = torch.nextafter(to_positive.detach(), limit.new_tensor(torch.inf))
-            below = negatives_below(apart, negative, torch.cat([limit, further], 1))
-            (active, nearer), (total, nearest) = (part.chunk(2, 1) for part in below)
-            active, total = active - nearer, total - nearest
-            mined = active
+            nearer = negatives_below(apart, negative, further, positive)
+            active = Below(active.nearer - nearer.nearer, active.limits - nearer.limits)
+            mined = active.nearer.sum()
         else:
-            active, total = negatives_below(apart, negative, limit)
-            mined = negative.sum(1, keepdim=True).expand_as(active)
-        hinges = active * limit - total
-        return (hinges * positive).sum(), (active * positive).sum(), (mined * positive).sum()
+            mined = (negative.sum(1) * positive.sum(1)).sum()
+        return hinge_sums(active, limit, apart).sum(), active.nearer.sum(), mined
