@@ -8,6 +8,8 @@ from jaxtyping import Bool, Int
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+Ints = NDArray[np.int64]
+
 
 class StepPlan(NamedTuple):
     """The points of one step and its groups, class by class, real points before padded places.
@@ -48,32 +50,32 @@ class _Batch(NamedTuple):
 class _Pools(NamedTuple):
     """Disjoint pools to draw from: items ordered by pool, and how many items each pool holds."""
 
-    items: Int[Tensor, " items"]
-    sizes: Int[Tensor, " pools"]
+    items: Ints
+    sizes: Ints
 
-    def draw(
-        self, pools: Int[Tensor, " draws"], count: int, generator: Generator
-    ) -> Int[Tensor, "draws count"]:
+    def draw(self, pools: Ints, count: int, generator: Generator) -> Ints:
         """For each draw, ``count`` distinct items of its pool; every selection is equally likely.
 
         A pool is shuffled and dealt out until too few items are left, then shuffled anew: the draws
         that one shuffle serves are disjoint. Every pool drawn from must hold ``count`` items. Work
         and memory are proportional to ``items + draws * count``, whatever the sizes of the pools.
+        Gives one row of items for each draw.
         """
         per_shuffle = self.sizes // count
         # Rounded up; a shuffle of n items serves n // count draws, so at most 2 count items each.
-        shuffles = -(pools.bincount(minlength=len(self.sizes)) // -per_shuffle)
+        shuffles = -(np.bincount(pools, minlength=len(self.sizes)) // -per_shuffle)
         shuffled_pools = _runs(shuffles)
         sizes = self.sizes[shuffled_pools]
         shuffle = _runs(sizes)
         source = _places(sizes) + _starts(self.sizes)[shuffled_pools[shuffle]]
         # Shuffle k has keys in [k, k + 1): one sort puts each in random order and in its place.
-        keys = torch.rand(len(shuffle), generator=generator, dtype=torch.float64) + shuffle
-        shuffled = self.items[source[keys.argsort(stable=True)]]
+        keys = torch.rand(len(shuffle), generator=generator, dtype=torch.float64).numpy() + shuffle
+        shuffled = self.items[source[keys.argsort()]]
         turn = _occurrences(pools)
         deal = _starts(shuffles)[pools] + turn // per_shuffle[pools]
         first = _starts(sizes)[deal] + turn % per_shuffle[pools] * count
-        return shuffled[first[:, None] + torch.arange(count)]
+        drawn: Ints = shuffled[first[:, None] + np.arange(count)]
+        return drawn
 
 
 @final
@@ -104,8 +106,8 @@ class GroupSampler:
 
     def __init__(
         self,
-        labels: NDArray[np.int64],
-        natural_groups: NDArray[np.int64] | None,
+        labels: Ints,
+        natural_groups: Ints | None,
         *,
         classes_per_batch: int,
         groups_per_class: int,
@@ -117,48 +119,51 @@ class GroupSampler:
         if found:
             raise ValueError("\n".join(found))
         self._batch = batch
-        self._labels = torch.tensor(labels)
+        self._labels = labels
         self._classes, self._natural_groups = _pools(labels, natural_groups, batch)
         self.steps_per_epoch = max(1, len(labels) // (classes_per_batch * batch.points_per_class))
 
     def epoch(self, generator: Generator) -> list[StepPlan]:
         """Plans ``steps_per_epoch`` steps; everything random comes from ``generator``."""
+        # With numpy: each of these small steps would take several times as long with torch.
         sizes = self._group_sizes(generator)
         rows = self._rows(sizes, generator)
-        places = torch.arange(self._batch.group_size + self._batch.group_size_spread)
+        places = np.arange(self._batch.group_size + self._batch.group_size_spread)
         mask = places < sizes[:, :, None]
-        members = (sizes.cumsum(1) - sizes)[:, :, None].add(places).mul(mask)
+        members = ((sizes.cumsum(1) - sizes)[:, :, None] + places) * mask
         labels = self._labels[rows]
-        group_labels = labels.gather(1, members[:, :, 0])
+        group_labels = np.take_along_axis(labels, members[:, :, 0], 1)
         steps = zip(rows, members, mask, labels, group_labels, strict=True)
-        return list(map(StepPlan._make, steps))
+        return [StepPlan._make(map(torch.from_numpy, step)) for step in steps]
 
-    def _group_sizes(self, generator: Generator) -> Int[Tensor, "steps groups"]:
+    def _group_sizes(self, generator: Generator) -> Ints:
+        """Points of each group, by step."""
         batch = self._batch
         pairs = (self.steps_per_epoch, batch.classes_per_batch, batch.groups_per_class // 2)
         spread = batch.group_size_spread
-        larger = torch.randint(-spread, spread + 1, pairs, generator=generator)
-        departures = torch.stack([larger, -larger], 3).flatten(2)
-        lone = departures.new_zeros(*pairs[:2], batch.groups_per_class % 2)
-        return torch.cat([departures, lone], 2).flatten(1) + batch.group_size
+        larger = torch.randint(-spread, spread + 1, pairs, generator=generator).numpy()
+        departures = np.stack([larger, -larger], 3).reshape(*pairs[:2], -1)
+        lone = np.zeros((*pairs[:2], batch.groups_per_class % 2), np.int64)
+        each: Ints = np.concatenate([departures, lone], 2) + batch.group_size
+        return each.reshape(len(each), -1)
 
-    def _rows(
-        self, sizes: Int[Tensor, "steps groups"], generator: Generator
-    ) -> Int[Tensor, "steps batch"]:
+    def _rows(self, sizes: Ints, generator: Generator) -> Ints:
+        """The points of each step, given the points of its groups."""
         batch, steps, present = self._batch, len(sizes), len(self._classes.sizes)
-        every_class = _Pools(torch.arange(present), torch.tensor([present]))
-        one_pool = torch.zeros(steps, dtype=torch.int64)
-        classes = every_class.draw(one_pool, batch.classes_per_batch, generator).flatten()
+        every_class = _Pools(np.arange(present), np.array([present]))
+        one_pool = np.zeros(steps, np.int64)
+        classes = every_class.draw(one_pool, batch.classes_per_batch, generator).ravel()
         if self._natural_groups is None:
-            return self._classes.draw(classes, batch.points_per_class, generator).view(steps, -1)
-        groups = self._classes.draw(classes, batch.groups_per_class, generator).flatten()
+            points = self._classes.draw(classes, batch.points_per_class, generator)
+            return points.reshape(steps, -1)
+        groups = self._classes.draw(classes, batch.groups_per_class, generator).ravel()
         rows = self._natural_groups.draw(groups, batch.largest_group, generator)
-        return rows[torch.arange(batch.largest_group) < sizes.view(-1, 1)].view(steps, -1)
+        return rows[np.arange(batch.largest_group) < sizes.reshape(-1, 1)].reshape(steps, -1)
 
 
 def problems(
-    labels: NDArray[np.int64],
-    natural_groups: NDArray[np.int64] | None,
+    labels: Ints,
+    natural_groups: Ints | None,
     *,
     classes_per_batch: int,
     groups_per_class: int,
@@ -170,9 +175,7 @@ def problems(
     return _problems(labels, natural_groups, batch)
 
 
-def _problems(
-    labels: NDArray[np.int64], natural_groups: NDArray[np.int64] | None, batch: _Batch
-) -> list[str]:
+def _problems(labels: Ints, natural_groups: Ints | None, batch: _Batch) -> list[str]:
     found = []
     if batch.group_size_spread >= batch.group_size:
         found.append(
@@ -207,44 +210,41 @@ def _asked(batch: _Batch, natural: bool) -> str:
 
 
 def _pools(
-    labels: NDArray[np.int64], natural_groups: NDArray[np.int64] | None, batch: _Batch
+    labels: Ints, natural_groups: Ints | None, batch: _Batch
 ) -> tuple[_Pools, _Pools | None]:
     """The classes that take part: pools of points, or of natural groups that are such pools."""
     if natural_groups is None:
-        return _large_pools(torch.tensor(labels), batch.points_per_class), None
-    groups = _large_pools(torch.tensor(natural_groups), batch.largest_group)
+        return _large_pools(labels, batch.points_per_class), None
+    groups = _large_pools(natural_groups, batch.largest_group)
     first_points = groups.items[_starts(groups.sizes)]
-    return _large_pools(torch.tensor(labels)[first_points], batch.groups_per_class), groups
+    return _large_pools(labels[first_points], batch.groups_per_class), groups
 
 
-def _large_pools(pool: Int[Tensor, " items"], least: int) -> _Pools:
+def _large_pools(pool: Ints, least: int) -> _Pools:
     """Items by the number of their pool, without the pools that hold fewer than ``least``."""
-    sizes = pool.bincount()
-    order = pool.argsort(stable=True)
+    sizes = np.bincount(pool)
+    order = pool.argsort(kind="stable")
     large = sizes >= least
     return _Pools(order[large[pool[order]]], sizes[large])
 
 
-def _starts(sizes: Int[Tensor, " pools"]) -> Int[Tensor, " pools"]:
+def _starts(sizes: Ints) -> Ints:
     """Where each run begins when runs of these sizes follow one another."""
-    return sizes.cumsum(0) - sizes
+    return sizes.cumsum() - sizes
 
 
-def _runs(sizes: Int[Tensor, " pools"]) -> Int[Tensor, " items"]:
+def _runs(sizes: Ints) -> Ints:
     """0, 0, ..., 1, 1, ...: the number of its run for each item of runs of these sizes."""
-    # Counts the runs that have ended. repeat_interleave does the same, but starts threads for the
-    # smallest input: 16 ms a call where other processes keep the cores busy.
-    return sizes.cumsum(0).bincount().cumsum(0)[:-1]
+    return np.arange(len(sizes)).repeat(sizes)
 
 
-def _places(sizes: Int[Tensor, " pools"]) -> Int[Tensor, " items"]:
+def _places(sizes: Ints) -> Ints:
     """0, 1, 2, ... within each of the runs of these sizes."""
-    run = _runs(sizes)
-    return torch.arange(len(run)) - _starts(sizes)[run]
+    return np.arange(sizes.sum()) - _starts(sizes).repeat(sizes)
 
 
-def _occurrences(values: Int[Tensor, " draws"]) -> Int[Tensor, " draws"]:
+def _occurrences(values: Ints) -> Ints:
     """How often each value occurred before."""
-    before = torch.empty_like(values)
-    before[values.argsort(stable=True)] = _places(values.bincount())
+    before = np.empty_like(values)
+    before[values.argsort(kind="stable")] = _places(np.bincount(values))
     return before
