@@ -82,11 +82,11 @@ Counts = tuple[Int[Tensor, " distances"], Int[Tensor, " distances"]]
 def _counted_exactly(
     embeddings: Float[Tensor, "rows width"], labels: Int[Tensor, " rows"], distance: Distance
 ) -> Counts:
-    pair = torch.ones(len(labels), len(labels), dtype=torch.bool, device=labels.device).triu(1)
-    apart = distance(embeddings, embeddings)[pair]
-    is_same = (labels[:, None] == labels)[pair]
+    apart, classes = distance(embeddings, embeddings).cpu().numpy(), labels.cpu().numpy()
+    pair = np.tri(len(classes), k=-1, dtype=bool)
+    is_same = classes[:, None] == classes
     # Values alone, without their places, are sorted several times faster.
-    same, different = (np.sort(apart[kind].cpu().numpy()) for kind in (is_same, ~is_same))
+    same, different = (np.sort(apart[kind]) for kind in (is_same & pair, pair & ~is_same))
     # Between distances of one class the curve is straight: what lies there need not be listed.
     before, upto = (
         np.stack([np.searchsorted(kind, same, side) for kind in (same, different)])
