@@ -93,10 +93,10 @@ def test_rows_that_coincide_are_at_distance_0_and_have_no_gradient():
 
 
 def some_limits(count):
-    """Whole numbers, so that some negatives are at the limit exactly, and not all of them exist."""
+    """Whole numbers, so that some negatives are at the limit exactly, and what each counts."""
     source = torch.Generator().manual_seed(1)
     limits = torch.randint(0, 6, (6, count), generator=source).double()
-    return limits, torch.rand(6, count, generator=source) < 0.8
+    return limits, torch.randint(-1, 2, (6, count), generator=source).double()
 
 
 def whole_distances():
@@ -104,24 +104,24 @@ def whole_distances():
 
 
 @pytest.mark.parametrize("count", [1, 6, 9])
-def test_counts_are_of_the_negatives_nearer_than_the_limits_there_are(count):
+def test_negatives_are_counted_that_are_nearer_than_the_limits(count):
     apart, negative = whole_distances(), LABELS[:, None] != LABELS
-    limits, exists = some_limits(count)
-    below = negatives_below(apart, negative, limits, exists)
-    hit = negative[:, None] & exists[:, :, None] & (apart[:, None] < limits[:, :, None])
+    limits, counts = some_limits(count)
+    below = negatives_below(apart, negative, limits, counts)
+    hit = (negative[:, None] & (apart[:, None] < limits[:, :, None])) * counts[:, :, None]
     assert hit.any()
-    assert torch.equal(below.nearer, hit.sum(2).double())
-    assert torch.equal(below.limits, hit.sum(1).double())
+    assert torch.equal(below.nearer, hit.sum(2))
+    assert torch.equal(below.limits, hit.sum(1))
 
 
 @pytest.mark.parametrize("count", [1, 6, 9])
 def test_sums_of_hinges_and_their_gradients_are_those_of_all_pairs(count):
     apart, negative = whole_distances().requires_grad_(), LABELS[:, None] != LABELS
-    limits, exists = some_limits(count)
+    limits, counts = some_limits(count)
     limits.requires_grad_()
-    found = hinge_sums(negatives_below(apart, negative, limits, exists), limits, apart)
-    hinges = (limits[:, :, None] - apart[:, None]).relu() * exists[:, :, None] * negative[:, None]
-    expected = hinges.sum((1, 2))
+    found = hinge_sums(negatives_below(apart, negative, limits, counts), limits, apart)
+    hinges = (limits[:, :, None] - apart[:, None]).relu() * negative[:, None]
+    expected = (hinges * counts[:, :, None]).sum((1, 2))
     assert torch.equal(found, expected)
     weights = torch.arange(1.0, 7.0).double()
     gradients = [torch.autograd.grad(weights @ sums, (apart, limits)) for sums in (found, expected)]
@@ -130,7 +130,7 @@ def test_sums_of_hinges_and_their_gradients_are_those_of_all_pairs(count):
 
 
 def test_without_negatives_there_is_nothing_to_count():
-    none, every = torch.zeros(3, 3, dtype=torch.bool), torch.ones(3, 1, dtype=torch.bool)
-    below = negatives_below(torch.ones(3, 3), none, torch.full((3, 1), 9.0), every)
+    none = torch.zeros(3, 3, dtype=torch.bool)
+    below = negatives_below(torch.ones(3, 3), none, torch.full((3, 1), 9.0), torch.ones(3, 1))
     assert not below.nearer.any()
     assert not below.limits.any()

@@ -99,5 +99,5 @@ def _mean_hinges(
     negative: Bool[Tensor, "rows rows"],
 ) -> Float[Tensor, " rows"]:
     """The mean of ``[limit - d(i, n)]_+`` over the negatives n of row i, summed over its limits."""
-    below = negatives_below(apart, negative, limit, exists)
+    below = negatives_below(apart, negative, limit, exists.to(apart.dtype))
     return hinge_sums(below, limit, apart) / negative.sum(1).clamp_min(1)

@@ -8,7 +8,6 @@ from torch.nn.functional import relu, softplus
 
 from trainables.comparisons import (
     EVERY,
-    Below,
     compared,
     hinge_sums,
     negatives_below,
@@ -152,14 +151,15 @@ class TripletLoss(Loss):
 
         The active negatives of anchor and positive are those nearer than ``d(a, p) + margin``.
         """
-        limit = to_positive + self.margin
-        active = negatives_below(apart, negative, limit, positive)
+        limit, counts = to_positive + self.margin, positive.to(apart.dtype)
         if self.mining == "semi_hard":
             # A negative at the very distance of the positive is not further than that.
             further = torch.nextafter(to_positive.detach(), limit.new_tensor(torch.inf))
-            nearer = negatives_below(apart, negative, further, positive)
-            active = Below(active.nearer - nearer.nearer, active.limits - nearer.limits)
-            mined = active.nearer.sum()
+            both, counts = torch.cat([limit, further], 1), torch.cat([counts, -counts], 1)
+            below = negatives_below(apart, negative, both, counts)
+            limit = torch.cat([limit, limit], 1)
+            mined = below.nearer.sum()
         else:
+            below = negatives_below(apart, negative, limit, counts)
             mined = (negative.sum(1) * positive.sum(1)).sum()
-        return hinge_sums(active, limit, apart).sum(), active.nearer.sum(), mined
+        return hinge_sums(below, limit, apart).sum(), below.nearer.sum(), mined
