@@ -16,10 +16,13 @@ asked and on all cores, with one thread each:
 
 Efficiency is the floor's wall time over that of a way, whole processes from start to end, imports
 and cluster start included; and without these: from the first trial's start to the last one's end.
-Machines are noisy: ways are run in turn, several rounds, and medians are printed.
+Machines are noisy: ways are run in turn, several rounds, and medians are printed. Before each, all
+cores are kept busy for a while: many are faster at first than they stay, which is to the good of a
+way that trains at once, and not of one that has begun with starting a cluster.
 """
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -30,6 +33,8 @@ from typing import Any
 import click
 from ways import WAYS, run
 from work import Work
+
+WARM_SECONDS = 20.0
 
 
 @click.command()
@@ -50,8 +55,20 @@ def command(rounds: int, without: tuple[str, ...], way: str | None, **options: A
     times: dict[str, list[dict[str, float]]] = {name: [] for name in WAYS if name not in without}
     for _ in range(rounds):
         for name in times:
+            _keep_busy()
             times[name].append(_in_a_process(name))
     click.echo(_table(times, options["trials"], rounds))
+
+
+def _keep_busy() -> None:
+    cores = os.cpu_count() or 1
+    with multiprocessing.get_context("spawn").Pool(cores) as pool:
+        pool.map(_work_until, [time.monotonic() + WARM_SECONDS] * cores, chunksize=1)
+
+
+def _work_until(moment: float) -> None:
+    while time.monotonic() < moment:
+        sum(range(10_000))
 
 
 def _in_a_process(way: str) -> dict[str, float]:
