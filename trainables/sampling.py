@@ -70,7 +70,7 @@ class _Pools(NamedTuple):
         source = _places(sizes) + _starts(self.sizes)[shuffled_pools[shuffle]]
         # Shuffle k has keys in [k, k + 1): one sort puts each in random order and in its place.
         keys = torch.rand(len(shuffle), generator=generator, dtype=torch.float64).numpy() + shuffle
-        shuffled = self.items[source[keys.argsort()]]
+        shuffled = self.items[source[keys.argsort(kind="stable")]]
         turn = _occurrences(pools)
         deal = _starts(shuffles)[pools] + turn // per_shuffle[pools]
         first = _starts(sizes)[deal] + turn % per_shuffle[pools] * count

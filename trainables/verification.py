@@ -83,7 +83,7 @@ def _counted_exactly(
     embeddings: Float[Tensor, "rows width"], labels: Int[Tensor, " rows"], distance: Distance
 ) -> Counts:
     apart, classes = distance(embeddings, embeddings).cpu().numpy(), labels.cpu().numpy()
-    pair = np.tri(len(classes), k=-1, dtype=bool)
+    pair = ~np.tri(len(classes), dtype=bool)
     is_same = classes[:, None] == classes
     # Values alone, without their places, are sorted several times faster.
     same, different = (np.sort(apart[kind]) for kind in (is_same & pair, pair & ~is_same))

@@ -157,9 +157,10 @@ class TripletLoss(Loss):
             further = torch.nextafter(to_positive.detach(), limit.new_tensor(torch.inf))
             both, counts = torch.cat([limit, further], 1), torch.cat([counts, -counts], 1)
             below = negatives_below(apart, negative, both, counts)
+            mined = active = below.nearer.sum()
             limit = torch.cat([limit, limit], 1)
-            mined = below.nearer.sum()
         else:
             below = negatives_below(apart, negative, limit, counts)
+            active = below.nearer.sum()
             mined = (negative.sum(1) * positive.sum(1)).sum()
-        return hinge_sums(below, limit, apart).sum(), below.nearer.sum(), mined
+        return hinge_sums(below, limit, apart).sum(), active, mined
