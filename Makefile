@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Python compiles what is imported, when it is; compiling all that is installed takes a minute more.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+# Takes three seconds, and installs in half the time of what Python 3.11 brings.
+NEW_PIP := pip==26.3
 ROOT ?= studies
 # Ray, MLflow and torch are imported by every process that is started here: compiling them takes longer than most tests.
 unexport PYTHONDONTWRITEBYTECODE
@@ -61,6 +63,7 @@ clean:  ## Remove the virtual environment; studies stay.
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) $(NEW_PIP)
 	$(PIP) -r requirements.lock
 	$(PIP) --no-deps -e .
 	touch $(READY)

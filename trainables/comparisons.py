@@ -1,4 +1,4 @@
-"""How the rows of a step lie to each other: distances, and sums over the nearer negatives."""
+"""How the rows of a step lie to each other, all of them or some anchors at a time."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,7 +6,6 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn.functional import pad
 
 from trainables.contracts import LabelledEmbeddings
 from trainables.learned_distances import learned_distances
@@ -22,17 +21,6 @@ class Comparisons(NamedTuple):
     apart: Float[Tensor, "anchors rows"]
     positive: Bool[Tensor, "anchors rows"]
     negative: Bool[Tensor, "anchors rows"]
-
-
-class Below(NamedTuple):
-    """What lies below the limits of anchors: numbers without a gradient.
-
-    ``nearer`` is how many negatives are nearer than each limit, times what the limit counts, and
-    ``limits`` the count of all limits that a negative is nearer than.
-    """
-
-    nearer: Float[Tensor, "anchors limits"]
-    limits: Float[Tensor, "anchors rows"]
 
 
 def compared(rows: LabelledEmbeddings, anchors: slice = EVERY) -> Comparisons:
@@ -109,44 +97,3 @@ def summed_in_tiles(
     total, *counts = (torch.stack(parts).sum(0) for parts in zip(*found, strict=True))
     learning = (rows.embeddings * gradient).sum()
     return total + (learning - learning.detach()), *counts
-
-
-def negatives_below(
-    apart: Float[Tensor, "anchors rows"],
-    negative: Bool[Tensor, "anchors rows"],
-    limits: Float[Tensor, "anchors limits"],
-    counts: Float[Tensor, "anchors limits"],
-) -> Below:
-    """Finds the negatives nearer than each limit of their anchor.
-
-    The limits are put in order, and each distance finds its place among them: what would else be a
-    cube of anchors, limits and negatives.
-
-    Args:
-        apart: distances.
-        negative: of which pairs.
-        limits: of each anchor, in any order.
-        counts: what each limit counts: 0 for none, -1 for what is taken from another.
-    """
-    ascending, order = limits.detach().sort(1)
-    place = torch.searchsorted(ascending, apart.detach().contiguous(), right=True)
-    is_negative = negative.to(apart.dtype)
-    first_above = apart.new_zeros(len(limits), limits.shape[1] + 1)
-    nearer = first_above.scatter_add(1, place, is_negative).cumsum(1)[:, :-1]
-    passed = pad(counts.gather(1, order), (1, 0)).cumsum(1)
-    above = passed[:, -1:] - passed
-    return Below(
-        torch.zeros_like(counts).scatter(1, order, nearer) * counts,
-        above.gather(1, place) * is_negative,
-    )
-
-
-def hinge_sums(
-    below: Below, limits: Float[Tensor, "anchors limits"], apart: Float[Tensor, "anchors rows"]
-) -> Float[Tensor, " anchors"]:
-    """Of each anchor, the sum of limit minus distance over limits and the negatives below them.
-
-    Limits and distances are taken as often as they occur: neither this nor its gradient needs the
-    pairs. ``limits`` may differ from those that decided what lies below.
-    """
-    return (below.nearer * limits).sum(1) - (below.limits * apart).sum(1)

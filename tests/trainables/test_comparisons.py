@@ -6,8 +6,6 @@ from trainables.comparisons import (
     EVERY,
     WHOLE,
     compared,
-    hinge_sums,
-    negatives_below,
     summed_in_tiles,
     to_positives,
 )
@@ -90,47 +88,3 @@ def test_rows_that_coincide_are_at_distance_0_and_have_no_gradient():
     apart.sum().backward()
     assert not apart.any()
     assert not embeddings.grad.any()
-
-
-def some_limits(count):
-    """Whole numbers, so that some negatives are at the limit exactly, and what each counts."""
-    source = torch.Generator().manual_seed(1)
-    limits = torch.randint(0, 6, (6, count), generator=source).double()
-    return limits, torch.randint(-1, 2, (6, count), generator=source).double()
-
-
-def whole_distances():
-    return torch.randint(0, 5, (6, 6), generator=torch.Generator().manual_seed(0)).double()
-
-
-@pytest.mark.parametrize("count", [1, 6, 9])
-def test_negatives_are_counted_that_are_nearer_than_the_limits(count):
-    apart, negative = whole_distances(), LABELS[:, None] != LABELS
-    limits, counts = some_limits(count)
-    below = negatives_below(apart, negative, limits, counts)
-    hit = (negative[:, None] & (apart[:, None] < limits[:, :, None])) * counts[:, :, None]
-    assert hit.any()
-    assert torch.equal(below.nearer, hit.sum(2))
-    assert torch.equal(below.limits, hit.sum(1))
-
-
-@pytest.mark.parametrize("count", [1, 6, 9])
-def test_sums_of_hinges_and_their_gradients_are_those_of_all_pairs(count):
-    apart, negative = whole_distances().requires_grad_(), LABELS[:, None] != LABELS
-    limits, counts = some_limits(count)
-    limits.requires_grad_()
-    found = hinge_sums(negatives_below(apart, negative, limits, counts), limits, apart)
-    hinges = (limits[:, :, None] - apart[:, None]).relu() * negative[:, None]
-    expected = (hinges * counts[:, :, None]).sum((1, 2))
-    assert torch.equal(found, expected)
-    weights = torch.arange(1.0, 7.0).double()
-    gradients = [torch.autograd.grad(weights @ sums, (apart, limits)) for sums in (found, expected)]
-    for one, other in zip(*gradients, strict=True):
-        assert torch.equal(one, other)
-
-
-def test_without_negatives_there_is_nothing_to_count():
-    none = torch.zeros(3, 3, dtype=torch.bool)
-    below = negatives_below(torch.ones(3, 3), none, torch.full((3, 1), 9.0), torch.ones(3, 1))
-    assert not below.nearer.any()
-    assert not below.limits.any()

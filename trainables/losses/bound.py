@@ -6,8 +6,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import relu
 
-from trainables.comparisons import EVERY, compared, hinge_sums, negatives_below, to_positives
+from trainables.comparisons import EVERY, compared, to_positives
 from trainables.contracts import LabelledEmbeddings, Level, Loss, Need, Search, SearchAmong
+from trainables.hinges import hinges
 
 Form = Literal["t8", "t9"]
 
@@ -62,11 +63,11 @@ class BoundLoss(Loss):
         u = _nearest(apart, negative) if self.form == "t9" else _mean(apart, negative)
         reach = ((u * positive).sum() / pairs).maximum(_least(apart))
         if self.form == "t9":
-            hinges = relu(apart - u + margin * reach) * positive
+            excess = relu(apart - u + margin * reach) * positive
         else:
             to_positive, exists = to_positives(rows, EVERY, apart, positive)
-            hinges = _mean_hinges(to_positive + margin * reach, exists, apart, negative)
-        bound = 1 - margin + hinges.sum() / pairs / reach
+            excess = _mean_hinges(to_positive + margin * reach, exists, apart, negative)
+        bound = 1 - margin + excess.sum() / pairs / reach
         return bound * (positive.any() & negative.any())
 
 
@@ -99,5 +100,5 @@ def _mean_hinges(
     negative: Bool[Tensor, "rows rows"],
 ) -> Float[Tensor, " rows"]:
     """The mean of ``[limit - d(i, n)]_+`` over the negatives n of row i, summed over its limits."""
-    below = negatives_below(apart, negative, limit, exists.to(apart.dtype))
-    return hinge_sums(below, limit, apart) / negative.sum(1).clamp_min(1)
+    sums = hinges(apart, negative, limit, exists.to(apart.dtype)).sums
+    return sums / negative.sum(1).clamp_min(1)

@@ -6,15 +6,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from trainables.comparisons import (
-    EVERY,
-    compared,
-    hinge_sums,
-    negatives_below,
-    summed_in_tiles,
-    to_positives,
-)
+from trainables.comparisons import EVERY, compared, summed_in_tiles, to_positives
 from trainables.contracts import LabelledEmbeddings, Level, Loss, Need, Search, SearchAmong
+from trainables.hinges import hinges
 
 Mining = Literal["all", "semi_hard", "hard"]
 Average = Literal["active", "all"]
@@ -28,7 +22,7 @@ class TripletLoss(Loss):
     Schroff, Kalenichenko and Philbin (2015), "FaceNet", eq. 2, with plain Euclidean distances as
     in Hermans, Beyer and Leibe (2017), eq. 2. A loss of 0 over all triplets says that the margin
     ``m*`` is at most ``-margin``. Time is ``n^2 log p`` for ``n`` rows of ``p`` positives:
-    each negative finds its place among the distances of positives, and is not held against all.
+    no triplet is listed, negatives are counted that are nearer than a positive.
 
     Of more than 256 rows a tile of anchors is looked at at a time, so that memory grows with ``n``.
 
@@ -155,12 +149,12 @@ class TripletLoss(Loss):
         if self.mining == "semi_hard":
             # A negative at the very distance of the positive is not further than that.
             further = torch.nextafter(to_positive.detach(), limit.new_tensor(torch.inf))
-            both, counts = torch.cat([limit, further], 1), torch.cat([counts, -counts], 1)
-            below = negatives_below(apart, negative, both, counts)
-            mined = active = below.nearer.sum()
-            limit = torch.cat([limit, limit], 1)
+            bars = torch.cat([limit, further], 1)
+            limit, counts = torch.cat([limit, limit], 1), torch.cat([counts, -counts], 1)
+            found = hinges(apart, negative, limit, counts, bars)
+            mined = active = found.nearer.sum()
         else:
-            below = negatives_below(apart, negative, limit, counts)
-            active = below.nearer.sum()
+            found = hinges(apart, negative, limit, counts)
+            active = found.nearer.sum()
             mined = (negative.sum(1) * positive.sum(1)).sum()
-        return hinge_sums(below, limit, apart).sum(), active, mined
+        return found.sums.sum(), active, mined
