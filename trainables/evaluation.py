@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from statistics import fmean
 from typing import final
 
@@ -195,6 +196,9 @@ class _HeldOut:
     natural_groups: Int[Tensor, " rows"] | None
     aggregator: Aggregator
     protocol: Protocol
+    _known: dict[tuple[int | None, tuple[Measure, ...]], dict[str, float]] = field(
+        default_factory=dict
+    )
 
     def draw(self, size: int | None, number: int) -> Groups:
         """The groups of one draw."""
@@ -202,9 +206,23 @@ class _HeldOut:
 
     def measure(self, size: int | None, *measures: Measure) -> dict[str, float]:
         """Quality metrics by name, means over the draws."""
-        draws = [self._measured(size, number, measures) for number in range(self._draws(size))]
         suffix = f"size{size}" if size else "points"
-        return {f"{name}.{suffix}": fmean(draw[name] for draw in draws) for name in draws[0]}
+        means = self._means(None if size == 1 and self._has_points_as_groups else size, measures)
+        return {f"{name}.{suffix}": value for name, value in means.items()}
+
+    @cached_property
+    def _has_points_as_groups(self) -> bool:
+        """Whether the groups of one point are the points themselves, and so is their quality."""
+        if self.natural_groups is not None:
+            return False
+        return torch.equal(aggregated(self.aggregator, self.embeddings[:, None]), self.embeddings)
+
+    def _means(self, size: int | None, measures: tuple[Measure, ...]) -> dict[str, float]:
+        if (size, measures) not in self._known:
+            draws = [self._measured(size, number, measures) for number in range(self._draws(size))]
+            means = {name: fmean(draw[name] for draw in draws) for name in draws[0]}
+            self._known[size, measures] = means
+        return self._known[size, measures]
 
     def _measured(
         self, size: int | None, number: int, measures: tuple[Measure, ...]

@@ -9,6 +9,10 @@ from torch import Tensor
 
 from trainables.adamw import BETA_1, BETA_2, EPSILON, KEPT, AdamW
 
+LEAST = 1e-32
+"""Roots of smaller numbers are lost beside epsilon, and take the processor several times longer:
+what never had a gradient, or has none any more."""
+
 
 @final
 class StackedAdamW:
@@ -52,7 +56,9 @@ class StackedAdamW:
         steps = self._steps[:, :1].to(gradient.dtype)
         self._first.lerp_(gradient, 1 - BETA_1)
         self._second.mul_(BETA_2).addcmul_(gradient, gradient, value=1 - BETA_2)
-        scale = self._second.sqrt().mul_((1 - BETA_2**steps).rsqrt()).add_(EPSILON)
+        scale = (
+            self._second.clamp_min(LEAST).sqrt_().mul_((1 - BETA_2**steps).rsqrt()).add_(EPSILON)
+        )
         moved = self._first * (self._rates / (1 - BETA_1**steps))
         self._weights.mul_(1 - self._rates * self._decays * self._is_moved(gradients))
         self._weights.addcdiv_(moved, scale, value=-1)

@@ -78,6 +78,20 @@ def test_a_stack_steps_as_torch_does():
             torch.testing.assert_close(weight, reference, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("size", [0.0, 1e-20, 1e-16, 1e-12, 1e-8])
+def test_a_stack_steps_as_torch_does_by_gradients_whose_squares_hardly_are_numbers(size):
+    own, theirs = weights(), weights()
+    stack = StackedAdamW([AdamW(own, 0.01, 0.1)])
+    reference = torch.optim.AdamW(theirs, lr=0.01, weight_decay=0.1)
+    for step in range(50):
+        small = [gradient * size for gradient in gradients(step)]
+        stack.step([gradient[None] for gradient in small])
+        assign(theirs, small)
+        reference.step()
+    for weight, expected in zip(own, theirs, strict=True):
+        torch.testing.assert_close(weight, expected)
+
+
 def test_it_continues_where_its_state_was_taken():
     whole, parted = weights(), weights()
     optimizer, begun = AdamW(whole, 0.01, 0.1), AdamW(parted, 0.01, 0.1)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from trainables import evaluation
+from trainables.aggregators.normalized_mean import NormalizedMeanAggregator
 from trainables.contracts import Aggregator, HullAggregator
 from trainables.evaluation import Protocol, evaluate, quality_at
 from trainables.gaps import gaps
@@ -67,6 +68,28 @@ def test_quality_of_points_is_that_of_their_embeddings(found):
     for name, value in expected.items():
         assert found.quality[f"{name}.points"] == pytest.approx(value, abs=1e-12)
         assert found.quality[f"{name}.size1"] == pytest.approx(value, abs=1e-12)
+
+
+def test_groups_of_one_point_are_measured_once_where_they_are_the_points(monkeypatch):
+    counts = []
+
+    def watched(embeddings, labels):
+        counts.append(len(embeddings))
+        return retrieval(embeddings, labels)
+
+    monkeypatch.setattr(evaluation, "retrieval", watched)
+    embeddings, labels = held_out()
+    natural = torch.arange(len(labels)) // 3
+    for aggregator, groups, expected in (
+        (Mean(6), None, 1),
+        (NormalizedMeanAggregator(6), None, 2),
+        (Mean(6), natural, 3),
+    ):
+        counts.clear()
+        found = evaluate(embeddings, labels, groups, aggregator, Protocol((1,), 2, 0)).quality
+        assert len(counts) == expected
+        is_same = found["map_at_r.size1"] == found["map_at_r.points"]
+        assert is_same == (expected == 1)
 
 
 def test_quality_is_the_mean_over_independent_draws(monkeypatch):
