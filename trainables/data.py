@@ -64,10 +64,8 @@ class PointSet:
     def __len__(self) -> int:
         return len(self.points)
 
-    def take(
-        self, rows: NDArray[np.integer[Any]] | Int[Tensor, " batch"]
-    ) -> Float[Tensor, "batch *shape"]:
-        """A copy of the points in these rows, as float32; images are scaled to [0, 1]."""
+    def take(self, rows: NDArray[np.integer[Any]] | Int[Tensor, "*rows"]) -> Float[Tensor, "..."]:
+        """A copy of the points in these rows, as float32 ``*rows *shape``; images are in [0, 1]."""
         return as_floats(torch.from_numpy(self.points[np.asarray(rows)]))
 
     def chunks(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from trainables.configuration import Precision
 from trainables.contracts import EncodedStep, LabelledEmbeddings, Loss
 from trainables.model import GroupModel
-from trainables.sampling import StepPlan
+from trainables.step_plan import StepPlan
 
 
 class Seen(NamedTuple):

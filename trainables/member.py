@@ -24,7 +24,8 @@ from trainables.device import CPU, generators, sent, set_states
 from trainables.learner import Learner, Seen, seen
 from trainables.model import GroupModel, build
 from trainables.resident import ResidentPoints
-from trainables.sampling import GroupSampler, StepPlan
+from trainables.sampling import GroupSampler
+from trainables.step_plan import StepPlan
 from trainables.teacher import Teacher
 
 
@@ -66,7 +67,8 @@ class Member:
         self._configuration = configuration
         self._device = device
         # Views are drawn on the CPU, to be the same everywhere.
-        self._resident = ResidentPoints(points, rows, CPU if configuration.views else device)
+        self._resident = ResidentPoints(points, CPU if configuration.views else device)
+        self._rows = torch.tensor(rows)
         self._generator = Generator().manual_seed(seed)
         own = (Generator(shared.device).manual_seed(seed) for shared in generators(device))
         self._global_states = [generator.get_state() for generator in own]
@@ -126,19 +128,19 @@ class Member:
         Raises:
             TrainingError: if the loss is not finite.
         """
-        plans = self.begin_epoch()
         with self._own_randomness():
-            losses = [self._step(plan) for plan in plans]
+            losses = [self._step(plan) for plan in self.begin_epoch().steps()]
         mean = self.end_epoch(losses)
         check_finite(mean, self.epochs)
         return mean
 
-    def begin_epoch(self) -> list[StepPlan]:
-        """The steps of the next epoch."""
+    def begin_epoch(self) -> StepPlan:
+        """The steps of the next epoch, whose rows are those of all points."""
         self.learner.train()
         if self._teacher:
             self._teacher.model.train()
-        return self._sampler.epoch(self._generator)
+        plans = self._sampler.epoch(self._generator)
+        return plans._replace(rows=self._rows[plans.rows])
 
     def end_epoch(self, losses: list[Tensor]) -> float:
         """Ends an epoch whose steps had these losses, and returns their mean, finite or not."""
@@ -154,7 +156,7 @@ class Member:
 
         For a probe: what has learned here is not to be trained on.
         """
-        seconds, plans = [], self.begin_epoch()
+        seconds, plans = [], self.begin_epoch().steps()
         with self._own_randomness():
             for plan in plans[:most]:
                 began = perf_counter()
@@ -168,11 +170,10 @@ class Member:
 
     @staticmethod
     def stacked_views(
-        members: Sequence["Member"], plans: Sequence[StepPlan]
+        members: Sequence["Member"], plans: StepPlan
     ) -> list[Float[Tensor, "members batch *shape"]]:
-        """What :meth:`views` gives of members on the same points, stacked."""
-        each = [member._resident for member in members]
-        points = ResidentPoints.take_stacked(each, [plan.rows for plan in plans])
+        """What :meth:`views` gives of members on the same points, stacked, for stacked plans."""
+        points = members[0]._resident.take(plans.rows)
         if members[0]._views is None:  # then none of them has, being of one shape
             return [points]
         drawn = (member._drawn(own) for member, own in zip(members, points, strict=True))

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from trainables.member import Member
-from trainables.sampling import StepPlan
 from trainables.stacked_adamw import StackedAdamW
+from trainables.step_plan import StepPlan
 from trainables.uniform import each_from
 
 
@@ -47,7 +47,7 @@ class Pack:
             RuntimeError: if the members cannot be stepped together; see :func:`torch.func.vmap`.
         """
         with self._own_randomness():
-            losses = [self._step(plans) for plans in self._begin_epoch()]
+            losses = [self._step(plan) for plan in self._begin_epoch()]
         return [
             member.end_epoch(list(of_member))
             for member, of_member in zip(self.members, torch.stack(losses, 1), strict=True)
@@ -57,27 +57,27 @@ class Pack:
         """Seconds of the first steps of an epoch; what has learned here is not to be trained on."""
         seconds = []
         with self._own_randomness():
-            for plans in self._begin_epoch()[:most]:
+            for plan in self._begin_epoch()[:most]:
                 began = perf_counter()
-                self._step(plans)
+                self._step(plan)
                 seconds.append(perf_counter() - began)
         return seconds
 
     def _own_randomness(self) -> AbstractContextManager[None]:
         return each_from([member.uniform for member in self.members])
 
-    def _begin_epoch(self) -> list[tuple[StepPlan, ...]]:
-        return list(zip(*(member.begin_epoch() for member in self.members), strict=True))
+    def _begin_epoch(self) -> list[StepPlan]:
+        """The steps of the next epoch, with the plans of all members stacked."""
+        each = [member.begin_epoch() for member in self.members]
+        return StepPlan(*(torch.stack(part, 1) for part in zip(*each, strict=True))).steps()
 
-    def _step(self, plans: tuple[StepPlan, ...]) -> Float[Tensor, " members"]:
-        stacked_views = Member.stacked_views(self.members, plans)
-        stacked_plan = StepPlan(*(torch.stack(part) for part in zip(*plans, strict=True)))
-        stacked_plan = stacked_plan.on(stacked_views[0].device)
+    def _step(self, plan: StepPlan) -> Float[Tensor, " members"]:
+        views = Member.stacked_views(self.members, plan)
         stacks = self._optimizer.stacks()
         losses: Tensor = vmap(self._loss)(
             {**dict(zip(self._trained, stacks, strict=True)), **self._constant},
-            stacked_views,
-            stacked_plan,
+            views,
+            plan.on(views[0].device),
         )
         self._optimizer.step(torch.autograd.grad(losses.sum(), stacks, allow_unused=True))
         return losses.detach()

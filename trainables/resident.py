@@ -1,10 +1,8 @@
 """The points that a member trains on, as near to its device as there is room for."""
 
-from collections.abc import Sequence
 from typing import Any, final
 from weakref import WeakValueDictionary
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
@@ -19,44 +17,26 @@ MOST = 0.25
 
 @final
 class ResidentPoints:
-    """Batches of some rows of the points, on a device.
+    """Batches of the points, on a device.
 
     On a GPU with room for them the points lie there, once for all members of the process, and
     batches are picked there by index; else each batch is sent.
 
     Args:
         points: of the study.
-        rows: those that are picked from.
         device: of the batches.
     """
 
-    def __init__(self, points: PointSet, rows: NDArray[np.int64], device: torch.device) -> None:
+    def __init__(self, points: PointSet, device: torch.device) -> None:
         self._points, self._device = points, device
         is_held = device != CPU and points.points.nbytes <= room(device)
         self._whole = whole(points, device) if is_held else None
-        # On the device as well: only the places are sent in a step.
-        self._rows = torch.tensor(rows, device=device if is_held else CPU)
 
-    def take(self, places: Int[Tensor, " batch"]) -> Float[Tensor, "batch *shape"]:
-        """The points at these places of the rows, as :meth:`PointSet.take` gives them."""
-        return self._points_in(self._rows_at(places))
-
-    @staticmethod
-    def take_stacked(
-        each: Sequence["ResidentPoints"], places: Sequence[Int[Tensor, " batch"]]
-    ) -> Float[Tensor, "members batch *shape"]:
-        """What each takes, of the same points and for the same device, picked at once."""
-        rows = [of._rows_at(at) for of, at in zip(each, places, strict=True)]
-        points = each[0]._points_in(torch.cat(rows))
-        return points.view(len(rows), -1, *points.shape[1:])
-
-    def _rows_at(self, places: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
-        return self._rows[sent(places, self._rows.device)]
-
-    def _points_in(self, rows: Int[Tensor, " rows"]) -> Float[Tensor, "rows *shape"]:
+    def take(self, rows: Int[Tensor, "*rows"]) -> Float[Tensor, "..."]:
+        """The points in these rows, as :meth:`PointSet.take` gives them."""
         if self._whole is None:
             return sent(self._points.take(rows), self._device)
-        return as_floats(self._whole.array[rows])
+        return as_floats(self._whole.array[sent(rows, self._device)])
 
 
 @final

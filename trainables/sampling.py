@@ -4,29 +4,12 @@ from typing import NamedTuple, final
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
 from numpy.typing import NDArray
-from torch import Generator, Tensor
+from torch import Generator
+
+from trainables.step_plan import StepPlan
 
 Ints = NDArray[np.int64]
-
-
-class StepPlan(NamedTuple):
-    """The points of one step and its groups, class by class, real points before padded places.
-
-    ``rows`` index the points the sampler was made for, ``members`` the places within ``rows``;
-    ``members`` is 0 at padded places.
-    """
-
-    rows: Int[Tensor, " batch"]
-    members: Int[Tensor, "groups points"]
-    mask: Bool[Tensor, "groups points"]
-    labels: Int[Tensor, " batch"]
-    group_labels: Int[Tensor, " groups"]
-
-    def on(self, device: torch.device) -> "StepPlan":
-        """The same on a device."""
-        return StepPlan(*(part.to(device, non_blocking=True) for part in self))
 
 
 class _Batch(NamedTuple):
@@ -123,7 +106,7 @@ class GroupSampler:
         self._classes, self._natural_groups = _pools(labels, natural_groups, batch)
         self.steps_per_epoch = max(1, len(labels) // (classes_per_batch * batch.points_per_class))
 
-    def epoch(self, generator: Generator) -> list[StepPlan]:
+    def epoch(self, generator: Generator) -> StepPlan:
         """Plans ``steps_per_epoch`` steps; everything random comes from ``generator``."""
         # With numpy: each of these small steps would take several times as long with torch.
         sizes = self._group_sizes(generator)
@@ -133,8 +116,7 @@ class GroupSampler:
         members = ((sizes.cumsum(1) - sizes)[:, :, None] + places) * mask
         labels = self._labels[rows]
         group_labels = np.take_along_axis(labels, members[:, :, 0], 1)
-        steps = zip(rows, members, mask, labels, group_labels, strict=True)
-        return [StepPlan._make(map(torch.from_numpy, step)) for step in steps]
+        return StepPlan._make(map(torch.from_numpy, (rows, members, mask, labels, group_labels)))
 
     def _group_sizes(self, generator: Generator) -> Ints:
         """Points of each group, by step."""

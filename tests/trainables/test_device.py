@@ -39,7 +39,7 @@ def member_of(slot, name):
 @pytest.mark.parametrize(("slot", "name"), list(programs()))
 def test_a_step_needs_nothing_of_the_cpu(slot, name):
     member = member_of(slot, name)
-    (plan, *_) = member.begin_epoch()
+    (plan, *_) = member.begin_epoch().steps()
     views = [view.to(ELSEWHERE) for view in member.views(plan)]
     learner = member.learner.to(ELSEWHERE)
     loss = learner(views, plan.on(ELSEWHERE))

@@ -149,20 +149,21 @@ def test_more_points_than_a_class_has_are_refused():
 def plan_of(seed=0):
     labels = clouds().labels[ROWS]
     generator = torch.Generator().manual_seed(seed)
-    return GroupSampler(labels, None, **BATCH).epoch(generator)[0]
+    plan = GroupSampler(labels, None, **BATCH).epoch(generator).steps()[0]
+    return plan._replace(rows=torch.tensor(ROWS)[plan.rows])
 
 
 def test_a_step_holds_the_embeddings_of_its_points_and_groups():
     member, plan = member_of(), plan_of()
     member.model.eval()
     step = member.encode(plan)
-    points = clouds().take(ROWS[plan.rows.numpy()])
+    points = clouds().take(plan.rows)
     expected = member.model.embed(points).embedding
     torch.testing.assert_close(step.points.embeddings, expected)
     torch.testing.assert_close(
         step.groups.embeddings, member.model(points[plan.members], plan.mask)
     )
-    assert torch.equal(step.points.labels, torch.tensor(clouds().labels[ROWS][plan.rows]))
+    assert torch.equal(step.points.labels, torch.tensor(clouds().labels[plan.rows]))
     assert torch.equal(step.groups.labels, plan.group_labels)
     assert step.points.second is None
     assert step.groups.second is None
@@ -198,7 +199,7 @@ def test_disjoint_views_pair_two_groups_of_one_class():
 def test_the_first_half_of_a_classs_groups_is_paired_with_the_second():
     labels = clouds().labels[ROWS]
     options = {**BATCH, "groups_per_class": 4, "group_size": 2}
-    plan = GroupSampler(labels, None, **options).epoch(torch.Generator())[0]
+    plan = GroupSampler(labels, None, **options).epoch(torch.Generator()).steps()[0]
     member = member_of("disjoint views", groups_per_class=4, group_size=2)
     groups = member.encode(plan).groups
     classes = plan.group_labels[::4]
@@ -211,7 +212,7 @@ def test_half_precision_is_that_of_the_encoder_alone():
         Member(configured(precision=precision), clouds(), np.arange(100), 0, True)
         for precision in ("float32", "bfloat16")
     )
-    plan = whole.begin_epoch()[0]
+    plan = whole.begin_epoch().steps()[0]
     one, other = (member.learner.eval() and member.encode(plan) for member in (whole, half))
     assert other.points.embeddings.dtype == other.groups.embeddings.dtype == torch.float32
     assert not other.points.embeddings.equal(one.points.embeddings)

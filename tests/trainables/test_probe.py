@@ -22,7 +22,7 @@ def test_a_probe_times_every_part_of_a_trial():
     member = Member(
         Configuration.from_nested(nested()), study.points, study.folds[0].train, 0, True
     )
-    assert found.steps == len(member._sampler.epoch(member._generator))
+    assert found.steps == len(member.begin_epoch().rows)
     assert min(found.build, found.step, found.validation, found.judgement) > 0
     assert found.epoch == found.step * found.steps
     parameters = member.model.state_dict().values()

@@ -71,7 +71,12 @@ def drawn(request):
     assert sampling.problems(labels, groups, **options) == []
     sampler = sampling.GroupSampler(labels, groups, **options)
     source = generator()
-    return labels, groups, options, [plan for _ in range(5) for plan in sampler.epoch(source)]
+    return (
+        labels,
+        groups,
+        options,
+        [plan for _ in range(5) for plan in sampler.epoch(source).steps()],
+    )
 
 
 def test_every_step_has_the_same_shapes(drawn):
@@ -138,7 +143,7 @@ def test_each_group_lies_in_a_natural_group_of_its_own_within_the_class(drawn):
 def test_an_epoch_takes_about_as_many_points_as_there_are():
     sampler = sampling.GroupSampler(labels_of(60), None, **OPTIONS)
     assert sampler.steps_per_epoch == 300 // 36
-    assert len(sampler.epoch(generator())) == sampler.steps_per_epoch
+    assert len(sampler.epoch(generator()).steps()) == sampler.steps_per_epoch
     assert sampling.GroupSampler(labels_of(12, 3), None, **OPTIONS).steps_per_epoch == 1
 
 
@@ -147,8 +152,8 @@ def test_the_generator_decides_the_epoch(natural):
     labels, groups = natural_data(8, 6)
     sampler = sampling.GroupSampler(labels, groups if natural else None, **OPTIONS)
     source = generator(1)
-    first, second = sampler.epoch(source), sampler.epoch(source)
-    again = sampler.epoch(generator(1))
+    first, second = sampler.epoch(source).steps(), sampler.epoch(source).steps()
+    again = sampler.epoch(generator(1)).steps()
     for plan, same, other in zip(first, again, second, strict=True):
         assert all(torch.equal(*pair) for pair in zip(plan, same, strict=True))
         assert not torch.equal(plan.rows, other.rows)
@@ -159,7 +164,7 @@ def frequencies(labels, groups, **options):
     sampler = sampling.GroupSampler(labels, groups, **options)
     points, pairs = np.zeros(len(labels)), np.zeros((len(labels), len(labels)))
     source = generator()
-    for plan in (plan for _ in range(400) for plan in sampler.epoch(source)):
+    for plan in (plan for _ in range(400) for plan in sampler.epoch(source).steps()):
         points[plan.rows] += 1
         for rows in members_of(plan):
             pairs[np.ix_(rows, rows)] += 1
@@ -189,7 +194,7 @@ def test_classes_and_natural_groups_and_their_points_are_equally_likely():
 def test_every_departure_of_a_group_size_is_equally_likely():
     sampler = sampling.GroupSampler(labels_of(60), None, **OPTIONS)
     source = generator()
-    plans = [plan for _ in range(50) for plan in sampler.epoch(source)]
+    plans = [plan for _ in range(50) for plan in sampler.epoch(source).steps()]
     counts = torch.cat([plan.mask.sum(1) for plan in plans]).bincount().float()
     assert not counts[0]
     assert (counts[1:] - counts[1:].mean()).abs().max() < 6 * counts.mean().sqrt()
@@ -198,19 +203,21 @@ def test_every_departure_of_a_group_size_is_equally_likely():
 def test_an_epoch_visits_nearly_every_point():
     labels = labels_of(60)
     sampler = sampling.GroupSampler(labels, None, **{**OPTIONS, "classes_per_batch": 5})
-    rows = torch.cat([plan.rows for plan in sampler.epoch(generator())])
+    rows = torch.cat([plan.rows for plan in sampler.epoch(generator()).steps()])
     assert len(rows.unique()) == len(rows) == sampler.steps_per_epoch * 60
 
 
 def test_classes_and_natural_groups_that_are_too_small_are_left_out():
-    plans = sampling.GroupSampler(labels_of([11, 12, 30, 3, 12]), None, **OPTIONS).epoch(
-        generator()
+    plans = (
+        sampling.GroupSampler(labels_of([11, 12, 30, 3, 12]), None, **OPTIONS)
+        .epoch(generator())
+        .steps()
     )
     assert {label for plan in plans for label in plan.labels.tolist()} == {20, 30, 50}
     groups = np.repeat(np.arange(6), [5, 4, 5, 5, 5, 9])
     labels = np.repeat([0, 0, 0, 1, 1, 2], [5, 4, 5, 5, 5, 9])
     options = {**OPTIONS, "classes_per_batch": 2, "groups_per_class": 2}
-    plans = sampling.GroupSampler(labels, groups, **options).epoch(generator())
+    plans = sampling.GroupSampler(labels, groups, **options).epoch(generator()).steps()
     assert {group for plan in plans for group in groups[plan.rows]} == {0, 2, 3, 4}
 
 
@@ -229,7 +236,7 @@ def test_the_arrays_of_an_epoch_grow_with_the_points_drawn(sizes, natural):
     plans = sampler.epoch(generator())
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    drawn = sum(len(plan.rows) for plan in plans)
+    drawn = plans.rows.numel()
     assert peak <= 2**14 + 10 * 8 * (len(labels) + drawn)
 
 
