@@ -218,6 +218,7 @@ class _HeldOut:
         return torch.equal(aggregated(self.aggregator, self.embeddings[:, None]), self.embeddings)
 
     def _means(self, size: int | None, measures: tuple[Measure, ...]) -> dict[str, float]:
+        """The same by short names, measured once."""
         if (size, measures) not in self._known:
             draws = [self._measured(size, number, measures) for number in range(self._draws(size))]
             means = {name: fmean(draw[name] for draw in draws) for name in draws[0]}
