@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Python compiles what is imported, when it is; compiling all that is installed takes a minute more.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
-# Takes three seconds, and installs in half the time of what Python 3.11 brings.
+# Takes three seconds, and installs in two thirds of the time of what Python 3.11 brings.
 NEW_PIP := pip==26.3
 ROOT ?= studies
 # Ray, MLflow and torch are imported by every process that is started here: compiling them takes longer than most tests.

@@ -40,8 +40,7 @@ def hinges(
         counts: what each limit counts: 0 for none, -1 for what is taken from another.
         bars: what a negative is below of, where that is not the limit itself.
     """
-    bars = limits if bars is None else bars
-    given = (apart, negative, limits, counts, bars.detach())
+    given = (apart, negative, limits, counts, limits if bars is None else bars)
     sums, nearer, _ = _Hinges.apply(*given)  # type: ignore[no-untyped-call]
     return Hinges(sums, nearer)
 

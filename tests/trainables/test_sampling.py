@@ -71,12 +71,8 @@ def drawn(request):
     assert sampling.problems(labels, groups, **options) == []
     sampler = sampling.GroupSampler(labels, groups, **options)
     source = generator()
-    return (
-        labels,
-        groups,
-        options,
-        [plan for _ in range(5) for plan in sampler.epoch(source).steps()],
-    )
+    plans = [plan for _ in range(5) for plan in sampler.epoch(source).steps()]
+    return labels, groups, options, plans
 
 
 def test_every_step_has_the_same_shapes(drawn):
