@@ -19,6 +19,8 @@ os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")  # the record has the 
 os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
 # The searcher knows how many packs may run; Ray would let processes start one after the other.
 os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "1000000")
+# Tune's own record of an experiment is of no use to us, and costs more the more packs there were.
+os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "inf")
 # Ray's own 15 lets every other process on the machine go before the training.
 os.environ.setdefault("RAY_worker_niceness", "0")
 # Ray's own watch over memory ends whole experiments; the kernel's ends one process, and the trials

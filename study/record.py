@@ -13,7 +13,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, final
 
 from study.addresses import reason
@@ -136,7 +136,7 @@ class Record:
         folder = self.trials_folder / trial.key
         places.make(folder)
         # Its loss would cost nothing but its being written again.
-        text = json.dumps(asdict(trial))
+        text = json.dumps(vars(trial))
         places.replace(folder / "trial.json", text.encode(), is_durable=False)
 
     def publish(self, trial: Trial, number: int, outcome: Outcome) -> Result:
@@ -151,7 +151,7 @@ class Record:
         if self._published is None:
             self._published = len(self.results())
         result = Result(trial, number, outcome, self._published)
-        text = json.dumps(asdict(result))
+        text = json.dumps({**vars(result), "trial": vars(trial), "outcome": vars(outcome)})
         places.replace(self.trials_folder / trial.key / "result.json", text.encode())
         self._published += 1
         return result
@@ -184,8 +184,10 @@ class Record:
     def publish_finished(self, trial: Trial) -> Result | None:
         """Publishes the attempt of a trial that came to its end, if one did."""
         finished = Attempt.finished(self.trials_folder / trial.key)
-        outcome = finished.outcome() if finished else None
-        return self.publish(trial, finished.number, outcome) if finished and outcome else None
+        if finished is None:
+            return None
+        attempt, outcome = finished
+        return self.publish(trial, attempt.number, outcome)
 
     def files(self, result: Result) -> Place:
         """The folder with the files of the attempt that counts."""

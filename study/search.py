@@ -1,8 +1,6 @@
 """The conductor's two faces towards Ray Tune: a searcher and a scheduler of packs."""
 
 import re
-from collections import defaultdict
-from dataclasses import asdict
 from math import ceil
 from pathlib import Path
 from typing import Any, final
@@ -45,7 +43,7 @@ class PackSearcher(Searcher):
         return {
             **self._shared,
             "pack": trial_id,
-            "tasks": [asdict(trial.task()) for trial in trials],
+            "tasks": [vars(trial.task()) for trial in trials],
             **self._room(self._conductor.is_roomy(trial_id), len(trials)),
         }
 
@@ -93,14 +91,4 @@ class PackScheduler(FIFOScheduler):
 
     def _report(self, trial: Any, result: dict[str, Any]) -> None:
         with self._conductor.stopping_at_errors():
-            self._conductor.report(trial.trial_id, _members(result), result["seconds"])
-
-
-def _members(result: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """What a pack reports of each trial, by key; Tune flattens it to ``members/KEY/epoch``."""
-    members: dict[str, dict[str, float]] = defaultdict(dict)
-    for name, value in result.items():
-        if name.startswith("members/"):
-            _, key, quantity = name.split("/")
-            members[key][quantity] = value
-    return members
+            self._conductor.report(trial.trial_id, dict(result["members"]), result["seconds"])

@@ -7,7 +7,7 @@ makes it cease to write what others rely on.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, Literal, final
 
@@ -66,10 +66,13 @@ class Attempt:
         return attempt
 
     @classmethod
-    def finished(cls, trial_folder: Place) -> "Attempt | None":
-        """The newest attempt that came to its end, or None."""
-        attempts = (cls(trial_folder, number) for number in sorted(numbers(trial_folder))[::-1])
-        return next((attempt for attempt in attempts if attempt.outcome()), None)
+    def finished(cls, trial_folder: Place) -> "tuple[Attempt, Outcome] | None":
+        """The newest attempt that came to its end, and how it ended; or None."""
+        for number in sorted(numbers(trial_folder), reverse=True):
+            attempt = cls(trial_folder, number)
+            if outcome := attempt.outcome():
+                return attempt, outcome
+        return None
 
     @property
     def folder(self) -> Place:
@@ -110,7 +113,9 @@ class Attempt:
         """Writes tensors to ``name.safetensors``, or a table to ``name.parquet``."""
         if isinstance(content, pa.Table):
             table = BytesIO()
-            pq.write_table(content, table, compression="zstd")
+            # Measured values hardly repeat: a dictionary of them takes longer and more space.
+            repeated = [f.name for f in content.schema if not pa.types.is_floating(f.type)]
+            pq.write_table(content, table, compression="zstd", use_dictionary=repeated)
             (self.folder / f"{name}.parquet").write_bytes(table.getvalue())
         else:
             tensors = {key: tensor.contiguous() for key, tensor in content.items()}
@@ -130,7 +135,7 @@ class Attempt:
         """
         if self.is_stale:
             return
-        text = json.dumps(asdict(outcome))
+        text = json.dumps(vars(outcome))
         places.replace(self.folder / "outcome.json", text.encode(), is_durable=False)
         self._remove_checkpoints(self.number)
 

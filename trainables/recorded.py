@@ -58,9 +58,11 @@ class RecordedTrial:
         limits: Limits = UNLIMITED,
         device: torch.device = CPU,
     ) -> None:
-        finished = Attempt.finished(folder / task.key)
-        self.attempt = finished or Attempt.claim(folder / task.key)
-        self.outcome = self.attempt.outcome()
+        self.outcome: Outcome | None = None
+        if finished := Attempt.finished(folder / task.key):
+            self.attempt, self.outcome = finished
+        else:
+            self.attempt = Attempt.claim(folder / task.key)
         self.epochs = 0
         self.quality = float("nan")
         self.lacks_memory = False

@@ -34,8 +34,9 @@ class PackTrainable(tune.Trainable):
     ``has_more_memory`` (whether one that lacks it could have more); ``study``, ``rules``,
     ``threads``, ``is_stacked`` and ``limits`` come through the object store. A round trains every
     unfinished trial to its next validation; a step is a round, or a part of it where trials come to
-    their ends. It reports ``members/<key>/{epoch,quality,is_finished,lacks_memory}`` of the trials
-    it dealt with, and ``seconds`` since the pack began: numbers only, Tune takes no others.
+    their ends. It reports ``members``, ``(key, {epoch, quality, is_finished, lacks_memory})`` of
+    each trial it dealt with, and ``seconds`` since the pack began. Of every number in a dictionary
+    Tune would keep statistics.
     """
 
     def setup(self, config: dict[str, Any], **shared: Any) -> None:
@@ -101,16 +102,19 @@ class PackTrainable(tune.Trainable):
         return advanced
 
     def _report(self, told: set[str], *, is_done: bool) -> dict[str, Any]:
-        members = {
-            key: {
-                "epoch": trial.epochs,
-                "quality": trial.quality,
-                "is_finished": int(trial.is_over),
-                "lacks_memory": int(trial.lacks_memory),
-            }
+        members = [
+            (
+                key,
+                {
+                    "epoch": trial.epochs,
+                    "quality": trial.quality,
+                    "is_finished": int(trial.is_over),
+                    "lacks_memory": int(trial.lacks_memory),
+                },
+            )
             for key, trial in self._trials.items()
             if key in told
-        }
+        ]
         return {"members": members, "seconds": time.monotonic() - self._began, "done": is_done}
 
     def _train(self, trials: dict[str, RecordedTrial]) -> dict[str, Trained]:

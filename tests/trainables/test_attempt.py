@@ -57,7 +57,7 @@ def test_an_outcome_survives_its_file_digit_by_digit(trial):
     attempt = Attempt.claim(trial)
     attempt.finish(OUTCOME)
     assert repr(attempt.outcome()) == repr(OUTCOME)
-    assert Attempt.finished(trial) == attempt
+    assert repr(Attempt.finished(trial)) == repr((attempt, OUTCOME))
 
 
 def test_the_newest_finished_attempt_counts(trial):
@@ -65,7 +65,8 @@ def test_the_newest_finished_attempt_counts(trial):
         attempt = Attempt.claim(trial)
         if number in (2, 10):
             attempt.finish(OUTCOME)
-    assert Attempt.finished(trial).number == 10
+    newest, _ = Attempt.finished(trial)
+    assert newest.number == 10
 
 
 def test_a_checkpoint_is_what_was_saved_last(trial):

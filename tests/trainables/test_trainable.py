@@ -86,8 +86,13 @@ def to_the_end(pack):
     return results
 
 
+def told(result):
+    return dict(result["members"])
+
+
 def outcome_of(folder, key):
-    return Attempt.finished(folder / key).outcome()
+    _, outcome = Attempt.finished(folder / key)
+    return outcome
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +112,8 @@ def each_alone():
 
 def test_a_pack_steps_its_trials_in_lock_step_to_their_ends(pack, config, alone, tmp_path):
     results = to_the_end(pack(config("a", "b")))
-    assert [{m["epoch"] for m in r["members"].values()} for r in results] == [{2}, {4}, {5}]
-    finished = [{m["is_finished"] for m in r["members"].values()} for r in results]
+    assert [{m["epoch"] for m in told(r).values()} for r in results] == [{2}, {4}, {5}]
+    finished = [{m["is_finished"] for m in told(r).values()} for r in results]
     assert finished == [{0}, {0}, {1}]
     for key in ("a", "b"):
         assert outcome_of(tmp_path, key).metrics == alone.metrics
@@ -129,8 +134,8 @@ def test_what_has_ended_is_told_before_all_have(pack, config, alone, tmp_path, m
     monkeypatch.setattr(trainable, "TOLD_SECONDS", 0.0)
     monkeypatch.setattr(packer, "_is_faster_together", lambda members: True)
     results = to_the_end(pack(config("a", "b", "c"), is_stacked=True))
-    told = [list(result["members"]) for result in results]
-    assert told == [["a", "b", "c"], ["a", "b", "c"], ["a"], ["b"], ["c"]]
+    keys = [list(told(result)) for result in results]
+    assert keys == [["a", "b", "c"], ["a", "b", "c"], ["a"], ["b"], ["c"]]
     for key in ("a", "b", "c"):
         assert outcome_of(tmp_path, key).metrics == pytest.approx(alone.metrics, abs=1e-3)
 
@@ -141,7 +146,7 @@ def test_what_was_trained_together_is_judged_before_a_process_is_given_another_p
     monkeypatch.setattr(trainable, "TOLD_SECONDS", 0.0)
     monkeypatch.setattr(packer, "_is_faster_together", lambda members: True)
     reused = pack(config("a", "b"), is_stacked=True)
-    while not reused.train()["members"]["a"]["is_finished"]:
+    while not told(reused.train())["a"]["is_finished"]:
         assert Attempt.finished(tmp_path / "b") is None
     assert Attempt.finished(tmp_path / "b") is None
     reused.reset(config("c"))
@@ -159,7 +164,7 @@ def test_a_pack_says_how_long_it_has_been_at_work(pack, config):
 def test_reports_are_numbers(pack, config):
     for result in to_the_end(pack(config("a", "b"))):
         for key in ("a", "b"):
-            report = result["members"][key]
+            report = told(result)[key]
             assert set(report) == {"epoch", "quality", "is_finished", "lacks_memory"}
             assert all(type(value) in (int, float) for value in report.values())
 
@@ -171,12 +176,12 @@ def test_a_stop_order_ends_one_trial_as_pruned_and_the_other_goes_on(
     running = pack(config("a", "b"))
     first = running.train()
     ray.get(actor.stop.remote({"a": "pruned after epoch 2"}))
-    assert running.train()["members"]["a"]["is_finished"] == 1
-    assert set(to_the_end(running)[-1]["members"]) == {"b"}
+    assert told(running.train())["a"]["is_finished"] == 1
+    assert set(told(to_the_end(running)[-1])) == {"b"}
     pruned = outcome_of(tmp_path, "a")
     assert (pruned.state, pruned.reason) == ("pruned", "pruned after epoch 2")
     assert [validation["epoch"] for validation in pruned.history] == [2]
-    assert pruned.metrics["val/map_at_r.size2"] == first["members"]["a"]["quality"]
+    assert pruned.metrics["val/map_at_r.size2"] == told(first)["a"]["quality"]
     assert outcome_of(tmp_path, "b").metrics == alone.metrics
 
 
@@ -201,7 +206,7 @@ def test_a_trial_that_lacks_memory_is_reported_where_there_is_more(
 
     monkeypatch.setattr(TrialRun, "advance", exhausted)
     results = to_the_end(pack({**config("a", "b"), "has_more_memory": has_more}))
-    found = [result["members"].get("a", {}) for result in results]
+    found = [told(result).get("a", {}) for result in results]
     assert [report.get("is_finished") for report in found] == [0, 1, None]
     assert [report.get("lacks_memory") for report in found] == [0, int(has_more), None]
     finished = Attempt.finished(tmp_path / "a")
@@ -213,7 +218,7 @@ def test_a_trial_that_lacks_memory_is_reported_where_there_is_more(
 def test_a_pack_of_finished_trials_reports_them_once_and_is_done(pack, config):
     to_the_end(pack(config("a")))
     (only,) = to_the_end(pack(config("a")))
-    assert only["members"]["a"]["is_finished"] == 1
+    assert told(only)["a"]["is_finished"] == 1
 
 
 def test_a_process_takes_the_next_pack_as_if_it_were_new(pack, config, alone, tmp_path):
@@ -305,13 +310,13 @@ def test_a_held_pack_waits_until_it_may_end(pack, config, stop_list):
     results = [held.train() for _ in range(3)]
     assert all(result["members"] for result in results)
     # What has ended is told at once, and then it waits.
-    assert results[-1]["members"]["a"]["is_finished"]
+    assert told(results[-1])["a"]["is_finished"]
     assert not any(result["done"] for result in results)
     before = time.monotonic()
     Timer(0.5, lambda: actor.started.remote("another")).start()
     last = held.train()
     assert last["done"]
-    assert last["members"] == {}
+    assert told(last) == {}
     assert time.monotonic() - before > 0.4
 
 
@@ -337,6 +342,6 @@ def test_a_pack_whose_trials_have_ended_is_not_held_to_their_time_limit(pack, co
     started = pack(config("a"), is_stacked=True, limits=Limits(seconds=600.0))
     to_the_end(started)
     time.sleep(0.1)
-    assert started.train()["members"] == {}
+    assert told(started.train()) == {}
     time.sleep(0.1)
     assert started.train()["done"]
