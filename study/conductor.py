@@ -51,7 +51,7 @@ class Conductor:
         concurrent: int,
     ) -> None:
         self._config, self._record, self._observer = record.config, record, observer
-        self._sizes = PackSizes(record.config.budget.pack, concurrent)
+        self._sizes = PackSizes(record.config.budget, concurrent)
         self._proposals = {proposal.label: proposal for proposal in proposals}
         self._queue = SearchQueue(record, self._proposals, unfinished)
         self._stop_list = stop_list

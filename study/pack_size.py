@@ -6,11 +6,14 @@ from math import ceil
 from statistics import fmean
 from typing import final
 
+from study.config import BudgetSection
 from study.record import Trial
 from trainables.configuration import Configuration
 
 NEGLIGIBLE = 0.1
 """Of a trial: a little that running packs still have to do is no reason for one trial more."""
+LEFT_OVER = 0.1
+"""Of a process's share: is left for those that are faster, or have the machine to themselves."""
 
 
 @final
@@ -19,15 +22,18 @@ class PackSizes:
 
     How much running packs still have to do is told by the clock, from how long packs of the same
     combination took before. Trials that are stepped as one cost little more than one of them: what
-    is left goes to as few packs as there are processes, and not to ever smaller ones.
+    is left goes to as few packs as there are processes. Where none are, a part is kept for later,
+    and packs become ever smaller.
 
     Args:
-        most: trials of a pack.
+        budget: of the study.
         concurrent: packs at once.
     """
 
-    def __init__(self, most: int, concurrent: int) -> None:
-        self._most, self._concurrent = most, concurrent
+    def __init__(self, budget: BudgetSection, concurrent: int) -> None:
+        self._most, self._concurrent = budget.pack, concurrent
+        is_evened_out = concurrent > 1 and budget.stacked == "never"
+        self._given = 1 - LEFT_OVER if is_evened_out else 1.0
         self._work: dict[str, tuple[str, float]] = {}
         self._began: dict[str, float] = {}
         self._rates: dict[str, float] = {}
@@ -54,7 +60,8 @@ class PackSizes:
             packs: trials that have not ended of the other processes, by pack and key.
         """
         running = sum(self._left(pack, list(trials.values())) for pack, trials in packs.items())
-        return min(self._most, ceil((missing + running) / self._concurrent - NEGLIGIBLE))
+        share = self._given * (missing + running) / self._concurrent
+        return min(self._most, ceil(share - NEGLIGIBLE))
 
     def _left(self, pack: str, trials: Sequence[Trial]) -> float:
         """How many whole trials a pack still has to do."""

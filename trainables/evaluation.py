@@ -105,7 +105,7 @@ def evaluate(
         means, found, table = _bounds_of(members, groups, aggregator, protocol.seed, inputs)
         bound |= {f"{name}.size{size}": value for name, value in means.items()}
         counts.update(found)
-        pairs.append(table.add_column(0, "size", pa.array([size] * len(table))))
+        pairs.append(table.add_column(0, "size", pa.repeat(size, len(table))))
     if inputs is not None:
         bound["lipschitz"] = inputs.lipschitz
     if covered:

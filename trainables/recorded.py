@@ -207,7 +207,7 @@ def bound_table(run: TrialRun, classes: tuple[str, ...]) -> pa.Table:
     """The listed pairs of every member's evaluation, with ``fold`` and ``class_name``."""
     names = pa.array(classes)
     tables = [
-        evaluation.pairs.append_column("fold", pa.array([member] * len(evaluation.pairs)))
+        evaluation.pairs.append_column("fold", pa.repeat(member, len(evaluation.pairs)))
         .append_column("class_name", names.take(evaluation.pairs["label"]))
         .drop_columns("label")
         for member, evaluation in enumerate(run.evaluations)

@@ -21,7 +21,7 @@ from trainables.training import Trained
 
 HELD_SECONDS = 0.02
 """How long a pack that is kept from ending waits before it asks again."""
-TOLD_SECONDS = 1.0
+TOLD_SECONDS = 2.0
 """How long trials may have ended before the driver hears of it; it has work with each of them."""
 
 

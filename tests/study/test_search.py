@@ -163,6 +163,19 @@ def test_every_process_has_work_until_the_end(driver, concurrent, sizes):
     assert [len(pack) for pack in packs] == [*sizes, 0]
 
 
+@pytest.mark.parametrize(
+    ("stacked", "concurrent", "sizes"),
+    [("auto", 2, [10, 10]), ("never", 2, [9, 9, 2]), ("never", 1, [20])],
+)
+def test_of_trials_that_train_one_after_the_other_some_are_left_for_whoever_is_first(
+    driver, stacked, concurrent, sizes
+):
+    changes = ["budget.trials_per_combination: 20", "budget.pack: 20"]
+    study = driver(*changes, f"budget.stacked: {stacked}", concurrent=concurrent)
+    packs = [study.conductor.next_pack(str(number)) for number in range(len(sizes) + 1)]
+    assert [len(pack) for pack in packs] == [*sizes, 0]
+
+
 @pytest.mark.parametrize(("seconds", "size"), [(0.0, 4), (4.0, 3), (8.0, 2), (60.0, 2)])
 def test_a_process_leaves_work_to_one_that_will_soon_have_none(driver, seconds, size):
     changes = ["budget.trials_per_combination: 12", "budget.pack: 4"]
