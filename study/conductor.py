@@ -53,7 +53,7 @@ class Conductor:
         self._config, self._record, self._observer = record.config, record, observer
         self._sizes = PackSizes(record.config.budget, concurrent)
         self._proposals = {proposal.label: proposal for proposal in proposals}
-        self._queue = SearchQueue(record, self._proposals, unfinished)
+        self._queue = SearchQueue(record, self._proposals, unfinished, self._sizes, concurrent)
         self._stop_list = stop_list
         self._confirmations = PendingConfirmations(record, proposals)
         self._lost_before: deque[Trial] = deque()
@@ -128,7 +128,7 @@ class Conductor:
             members: what it says of each trial, by key.
             seconds: how long it has been at work.
         """
-        self._sizes.reported(pack, seconds)
+        self._sizes.reported(pack, members, seconds)
         if self.is_stopped:
             ray.get(self._stop_list.interrupt.remote())
         stopped: dict[str, str] = {}
@@ -167,9 +167,8 @@ class Conductor:
         # It may have died before it could say so itself.
         ray.get(self._stop_list.started.remote(pack))
         self.settle()
-        left = list(self._packs[pack].values())
-        self._sizes.ended(pack, is_whole=not left)
-        for trial in left:
+        self._sizes.ended(pack)
+        for trial in list(self._packs[pack].values()):
             if not self.is_stopped:
                 self._finish(pack, trial, is_blamed)
         del self._packs[pack]
@@ -194,10 +193,7 @@ class Conductor:
             return _first(self._suspects)
         # A whole GPU is free only when the packs that share one become fewer.
         late = self._lacked_memory or self._confirmations.waiting
-        return _first(self._lost_before) or self._search_pack() or _first(late)
-
-    def _search_pack(self) -> list[Trial]:
-        return self._queue.next(self._sizes.next(self._queue.missing, self._packs))
+        return _first(self._lost_before) or self._queue.next(self._packs) or _first(late)
 
     def _keep_processes(self) -> None:
         """Has packs wait where only running trials can bring new work, so that it finds them."""

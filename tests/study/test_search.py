@@ -1,6 +1,7 @@
 """The conductor with a real record, a real journal and a real stop list, and Ray Tune around it."""
 
 import shutil
+import time
 from collections import Counter
 from dataclasses import replace
 from uuid import uuid4
@@ -176,15 +177,35 @@ def test_of_trials_that_train_one_after_the_other_some_are_left_for_whoever_is_f
     assert [len(pack) for pack in packs] == [*sizes, 0]
 
 
-@pytest.mark.parametrize(("seconds", "size"), [(0.0, 4), (4.0, 3), (8.0, 2), (60.0, 2)])
-def test_a_process_leaves_work_to_one_that_will_soon_have_none(driver, seconds, size):
+@pytest.mark.parametrize(("epoch", "size"), [(0, 4), (2, 3), (4, 2)])
+def test_a_process_leaves_work_to_one_that_will_soon_have_none(driver, epoch, size):
+    changes = ["budget.trials_per_combination: 12", "budget.pack: 4", "search.training.epochs: 4"]
+    study = driver(*changes, concurrent=2)
+    first, second = (study.conductor.next_pack(pack) for pack in ("first", "second"))
+    study.run("first", first)
+    study.report("second", {trial.key: validated(0.5, epoch) for trial in second}, seconds=60.0)
+    assert len(study.conductor.next_pack("third")) == size
+
+
+def test_what_a_pack_has_done_since_its_last_report_is_told_by_the_clock(driver):
     changes = ["budget.trials_per_combination: 12", "budget.pack: 4"]
     study = driver(*changes, concurrent=2)
     first, second = (study.conductor.next_pack(pack) for pack in ("first", "second"))
-    study.report("first", {first[0].key: validated(0.5)}, seconds=8.0)
-    study.run("first", first, seconds=8.0)
-    study.report("second", {second[0].key: validated(0.5)}, seconds)
-    assert len(study.conductor.next_pack("third")) == size
+    study.run("first", first)
+    study.leave(second[0])
+    study.report("second", {second[0].key: FINISHED}, seconds=0.1)
+    time.sleep(0.5)
+    assert len(study.conductor.next_pack("third")) == 2
+
+
+def test_processes_that_are_free_at_once_begin_at_once(driver):
+    changes = ["budget.trials_per_combination: 12", "budget.pack: 4"]
+    study = driver(*changes, concurrent=2)
+    first = study.conductor.next_pack("first")
+    known = study.record.trials()
+    second = study.conductor.next_pack("second")
+    assert study.record.trials() == known
+    assert [trial.number for trial in first + second] == [trial.number for trial in known]
 
 
 def test_as_many_trials_are_asked_for_ahead_as_have_come_to_their_ends(driver):
