@@ -41,6 +41,7 @@ cluster-test: $(READY)  ## As root: build hosts, and run cluster.yaml on them fr
 
 bench: $(READY)  ## Compare with the usual ways, side by side.
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/shares.py
 	$(BIN)/python benchmarks/kernels.py
 	$(BIN)/python benchmarks/control_plane.py
 	$(BIN)/python benchmarks/scaling.py

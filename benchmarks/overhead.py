@@ -34,7 +34,7 @@ import click
 from ways import WAYS, run
 from work import Work
 
-WARM_SECONDS = 20.0
+WARM_SECONDS = 60.0
 
 
 @click.command()
