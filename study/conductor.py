@@ -53,7 +53,7 @@ class Conductor:
         self._config, self._record, self._observer = record.config, record, observer
         self._sizes = PackSizes(record.config.budget, concurrent)
         self._proposals = {proposal.label: proposal for proposal in proposals}
-        self._queue = SearchQueue(record, self._proposals, unfinished, self._sizes, concurrent)
+        self._queue = SearchQueue(record, self._proposals, unfinished)
         self._stop_list = stop_list
         self._confirmations = PendingConfirmations(record, proposals)
         self._lost_before: deque[Trial] = deque()
@@ -193,7 +193,10 @@ class Conductor:
             return _first(self._suspects)
         # A whole GPU is free only when the packs that share one become fewer.
         late = self._lacked_memory or self._confirmations.waiting
-        return _first(self._lost_before) or self._queue.next(self._packs) or _first(late)
+        return _first(self._lost_before) or self._search_pack() or _first(late)
+
+    def _search_pack(self) -> list[Trial]:
+        return self._queue.next(self._sizes.next(self._queue.missing, self._packs))
 
     def _keep_processes(self) -> None:
         """Has packs wait where only running trials can bring new work, so that it finds them."""

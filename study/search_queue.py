@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import final
 
-from study.pack_size import PackSizes
 from study.proposals import Proposals
 from study.record import Record, Trial
 
@@ -17,21 +16,12 @@ class SearchQueue:
         record: of the study.
         proposals: one per combination, by label.
         unfinished: trials that an earlier driver left; they come first.
-        sizes: how many at once.
-        concurrent: packs at once.
     """
 
     def __init__(
-        self,
-        record: Record,
-        proposals: Mapping[str, Proposals],
-        unfinished: Iterable[Trial],
-        sizes: PackSizes,
-        concurrent: int,
+        self, record: Record, proposals: Mapping[str, Proposals], unfinished: Iterable[Trial]
     ) -> None:
         self._record, self._proposals, self._budget = record, proposals, record.config.budget
-        self._sizes, self._concurrent = sizes, concurrent
-        self._packs: deque[list[Trial]] = deque()
         self._waiting: dict[str, deque[Trial]] = {label: deque() for label in proposals}
         for trial in unfinished:
             self._waiting[trial.combination].append(trial)
@@ -39,24 +29,10 @@ class SearchQueue:
     @property
     def missing(self) -> int:
         """Trials that are still to be handed out."""
-        return sum(map(len, self._packs)) + sum(map(self._missing, self._proposals))
+        return sum(map(self._missing, self._proposals))
 
-    def next(self, running: Mapping[str, Mapping[str, Trial]]) -> list[Trial]:
-        """Trials of one combination for a new pack; none where all are handed out.
-
-        Proposals take a while. To begin at once, all processes that have no pack wait for those of
-        all of them.
-
-        Args:
-            running: trials of the other packs that have not ended, by pack.
-        """
-        if not self._packs:
-            free = max(1, self._concurrent - len(running))
-            self._packs.extend(self._pack(running) for _ in range(free))
-        return self._packs.popleft()
-
-    def _pack(self, running: Mapping[str, Mapping[str, Trial]]) -> list[Trial]:
-        size = self._sizes.next(self.missing, running)
+    def next(self, size: int) -> list[Trial]:
+        """Trials of one combination for a new pack; none where all are handed out."""
         label = self._furthest_behind()
         trials: list[Trial] = []
         for _ in range(min(size, self._missing(label))):

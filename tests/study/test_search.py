@@ -198,16 +198,6 @@ def test_what_a_pack_has_done_since_its_last_report_is_told_by_the_clock(driver)
     assert len(study.conductor.next_pack("third")) == 2
 
 
-def test_processes_that_are_free_at_once_begin_at_once(driver):
-    changes = ["budget.trials_per_combination: 12", "budget.pack: 4"]
-    study = driver(*changes, concurrent=2)
-    first = study.conductor.next_pack("first")
-    known = study.record.trials()
-    second = study.conductor.next_pack("second")
-    assert study.record.trials() == known
-    assert [trial.number for trial in first + second] == [trial.number for trial in known]
-
-
 def test_as_many_trials_are_asked_for_ahead_as_have_come_to_their_ends(driver):
     study = driver("budget.trials_per_combination: 8", "budget.pack: 3", UNREAD)
     first, second, third = study.conductor.next_pack("first")
