@@ -1,6 +1,6 @@
 """What running a study costs beyond the training itself: several ways to run the same trials.
 
-Every way trains and judges the same configuration of an MLP on the digits, about 0.4 s each, or
+Every way trains and judges the same configuration of an MLP on the digits, about 0.6 s each, or
 with ``--images omniglot.parquet --epochs 1`` of conv4 on these, a few seconds each; as often as
 asked and on all cores, with one thread each:
 
@@ -39,7 +39,7 @@ WARM_SECONDS = 60.0
 
 @click.command()
 @click.option("--trials", default=100, show_default=True)
-@click.option("--epochs", default=9, show_default=True, help="Of each trial; 9 are about 0.4 s.")
+@click.option("--epochs", default=9, show_default=True, help="Of each trial; 9 are about 0.6 s.")
 @click.option("--rounds", default=3, show_default=True)
 @click.option(
     "--pack", default=8, show_default=True, help="Trials that share a process, ours only."

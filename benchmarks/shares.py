@@ -56,9 +56,12 @@ def _shares(way: str, options: dict[str, int]) -> dict[str, float]:
         while running.poll() is None:
             looks.append((time.time(), _look()))
             time.sleep(LOOKS)
-        assert running.stdout is not None
+        if running.returncode or running.stdout is None:
+            raise click.ClickException(f"{way} failed; `{' '.join(arguments)}` tells why")
         span = json.loads(running.stdout.read().splitlines()[-1])
     inside = [look for look in looks if span["first"] < look[0] < span["last"]]
+    if len(inside) < 2:
+        raise click.ClickException(f"{way} took less than {2 * LOOKS:g} s; ask for more trials")
     (began, before), (ended, after) = inside[0], inside[-1]
     whole = (ended - began) * (os.cpu_count() or 1)
     shares: dict[str, float] = defaultdict(float)
@@ -72,7 +75,7 @@ def _look() -> Look:
     look = {("idle", 0): times.idle + times.iowait}
     for process in psutil.process_iter(["cmdline", "cpu_times"]):
         used = process.info["cpu_times"]
-        if used is not None and process.pid != psutil.Process().pid:
+        if used is not None and process.pid != os.getpid():
             kind = _kind(" ".join(process.info["cmdline"] or ()))
             look[kind, process.pid] = used.user + used.system
     return look

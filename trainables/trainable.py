@@ -102,20 +102,18 @@ class PackTrainable(tune.Trainable):
         return advanced
 
     def _report(self, told: set[str], *, is_done: bool) -> dict[str, Any]:
-        members = [
-            (
-                key,
-                {
-                    "epoch": trial.epochs,
-                    "quality": trial.quality,
-                    "is_finished": int(trial.is_over),
-                    "lacks_memory": int(trial.lacks_memory),
-                },
-            )
+        members = {
+            key: {
+                "epoch": trial.epochs,
+                "quality": trial.quality,
+                "is_finished": int(trial.is_over),
+                "lacks_memory": int(trial.lacks_memory),
+            }
             for key, trial in self._trials.items()
             if key in told
-        ]
-        return {"members": members, "seconds": time.monotonic() - self._began, "done": is_done}
+        }
+        seconds = time.monotonic() - self._began
+        return {"members": list(members.items()), "seconds": seconds, "done": is_done}
 
     def _train(self, trials: dict[str, RecordedTrial]) -> dict[str, Trained]:
         """Trains what gains by being stepped together; a part of the time is that of each trial.
