@@ -21,6 +21,10 @@ os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
 os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "1000000")
 # Tune's own record of an experiment is of no use to us, and costs more the more packs there were.
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "inf")
+# Nobody reads the metrics and the log of a cluster of our own, and to collect them takes time.
+os.environ.setdefault("RAY_enable_metrics_collection", "0")
+os.environ.setdefault("RAY_LOG_MONITOR_MANY_FILES_THRESHOLD", "0")
+os.environ.setdefault("LOG_NAME_UPDATE_INTERVAL_S", "60")
 # Ray's own 15 lets every other process on the machine go before the training.
 os.environ.setdefault("RAY_worker_niceness", "0")
 # Ray's own watch over memory ends whole experiments; the kernel's ends one process, and the trials

@@ -54,7 +54,9 @@ class Proposals:
         states = [trial.state for trial in self._study.get_trials(deepcopy=False)]
         self.asked = len(states) - states.count(TrialState.WAITING)
         self._begin_with_known()
-        self._recent = RecentHistory(self._study)
+        is_modelled = config.algorithm.sampler in samplers.MODELLING
+        is_limited = is_modelled and len(config.protocol.objectives) == 1
+        self._recent = RecentHistory(self._study) if is_limited else None
 
     @property
     def label(self) -> str:
@@ -115,7 +117,7 @@ class Proposals:
         return planned
 
     def _new(self, sampler: BaseSampler) -> optuna.Trial:
-        if self._config.algorithm.sampler in samplers.MODELLING:
+        if self._recent:
             return self._recent.ask(sampler)
         self._study.sampler = sampler
         return self._study.ask()
@@ -140,6 +142,8 @@ class Proposals:
             self._study.tell(trial, objective_values(self._config, outcome.metrics))
         else:
             self._study.tell(trial, state=STATES[outcome.state])
+        if self._recent:
+            self._recent.ended(trial)
 
     def _key(self, trial: optuna.Trial) -> str:
         return f"{self.label}-{trial.number:04d}"

@@ -24,68 +24,73 @@ class RecentHistory:
     """The trials of a study of one objective that a sampler looks at, kept up to date.
 
     Args:
-        study: whose trials are only ever added to, in the order of their numbers.
+        study: whose trials nobody else adds to or ends.
     """
 
     def __init__(self, study: OptunaStudy) -> None:
-        self._study = study
-        self._view = _View(study, self)
-        self._seen, self._best = 0, list[tuple[float, int]]()
-        directions = study.directions
-        self._sign = {StudyDirection.MAXIMIZE: 1.0, StudyDirection.MINIMIZE: -1.0}[directions[0]]
-        self._is_limited = len(directions) == 1
+        self._study, self._view = study, _View(study)
+        self._newest: Trial | None = None
 
     def ask(self, sampler: BaseSampler) -> Trial:
         """A new trial, proposed by a sampler that sees no other trials."""
-        self._study.sampler = _Looking(sampler, self._view) if self._is_limited else sampler
-        if not self._is_limited or self._view.is_any_waiting:
-            return self._study.ask()
+        if self._newest:  # its values were proposed after it was made
+            self._view.change(self._newest)
+        self._study.sampler = _Looking(sampler, self._view)
+        self._newest = self._new()
+        return self._newest
+
+    def ended(self, trial: Trial) -> None:
+        """Has the next proposal take in how a trial ended, of which the study was told."""
+        self._view.change(trial)
+
+    def _new(self) -> Trial:
+        if self._view.waiting:
+            trial = self._study.ask()
+            self._view.waiting.discard(trial.number)
+            return trial
         # The study itself would look through all its trials for one that waits.
         identity = self._study._storage.create_new_trial(self._study._study_id)
         return Trial(self._study, identity)
-
-    def chosen(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
-        """The best of the older trials, and the latest, by number."""
-        edge = max(0, len(trials) - LATEST)
-        for trial in trials[self._seen : edge]:
-            if trial.state is TrialState.COMPLETE and trial.value is not None:
-                heapq.heappush(self._best, (self._sign * trial.value, trial.number))
-                if len(self._best) > BEST:
-                    heapq.heappop(self._best)
-        self._seen = max(self._seen, edge)
-        best = sorted(number for _, number in self._best)
-        return [trials[number] for number in best] + trials[edge:]
 
 
 @final
 class _View(OptunaStudy):
     """A study with fewer trials, as Optuna's Hyperband makes them of its brackets.
 
-    Those that have ended are read once, for reading takes time with every trial there is.
+    A trial is read when it is new and when it has changed: each time is a question to the storage,
+    and a cluster runs thousands.
     """
 
-    def __init__(self, study: OptunaStudy, history: RecentHistory) -> None:
+    def __init__(self, study: OptunaStudy) -> None:
         super().__init__(study.study_name, study._storage, study.sampler, study.pruner)
-        self._history = history
-        self._every = self._storage.get_all_trials(self._study_id, deepcopy=False)
-        self._open = [trial for trial in self._every if not trial.state.is_finished()]
+        self._sign = 1.0 if study.direction is StudyDirection.MAXIMIZE else -1.0
+        self._every: list[FrozenTrial] = []
+        self._best: list[tuple[float, int]] = []
+        for trial in self._storage.get_all_trials(self._study_id, deepcopy=False):
+            self._take_in(trial)
+        self.waiting = {t.number for t in self._every if t.state is TrialState.WAITING}
+        # What a lost driver had only begun to propose is completed before the next proposal.
+        self._changed = {t.number for t in self._every if not t.state.is_finished()}
 
-    @property
-    def is_any_waiting(self) -> bool:
-        """Whether there are trials that have been put in and wait to be asked for."""
-        return any(trial.state is TrialState.WAITING for trial in self._open)
+    def change(self, trial: Trial) -> None:
+        """Has a trial read once more."""
+        self._changed.add(trial.number)
 
     def read(self, count: int) -> None:
         """Takes in what has become of the first trials, so many of them."""
         storage, study = self._storage, self._study_id
-        numbers = range(len(self._every), count)
-        new = [storage.get_trial_id_from_study_id_trial_number(study, n) for n in numbers]
-        known = [trial._trial_id for trial in self._open]
-        changed = [storage.get_trial(identity) for identity in known + new]
-        self._every += changed[len(known) :]
-        for trial in changed:
-            self._every[trial.number] = trial
-        self._open = [trial for trial in changed if not trial.state.is_finished()]
+        # New ones in the order of their numbers, for each is put behind those that are known.
+        for number in sorted(self._changed.union(range(len(self._every), count))):
+            identity = storage.get_trial_id_from_study_id_trial_number(study, number)
+            self._take_in(storage.get_trial(identity))
+        self._changed.clear()
+
+    def _take_in(self, trial: FrozenTrial) -> None:
+        self._every[trial.number : trial.number + 1] = [trial]
+        if trial.state is TrialState.COMPLETE and trial.value is not None:
+            heapq.heappush(self._best, (self._sign * trial.value, trial.number))
+            if len(self._best) > BEST:
+                heapq.heappop(self._best)
 
     def _get_trials(
         self,
@@ -93,7 +98,9 @@ class _View(OptunaStudy):
         states: Container[TrialState] | None = None,
         use_cache: bool = False,
     ) -> list[FrozenTrial]:
-        chosen = self._history.chosen(self._every)
+        edge = max(0, len(self._every) - LATEST)
+        best = sorted(number for _, number in self._best if number < edge)
+        chosen = [self._every[number] for number in best] + self._every[edge:]
         return [trial for trial in chosen if states is None or trial.state in states]
 
 

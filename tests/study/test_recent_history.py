@@ -20,9 +20,23 @@ def study_of(values, direction="maximize"):
     return study
 
 
+class Looking(TPESampler):
+    """Notes the numbers of the trials it is shown."""
+
+    def infer_relative_search_space(self, study, trial):
+        self.numbers = [shown.number for shown in study.get_trials(deepcopy=False)]
+        return super().infer_relative_search_space(study, trial)
+
+
 def looked_at(study, history=None):
-    history = history or RecentHistory(study)
-    return [trial.number for trial in history.chosen(study.get_trials(deepcopy=False))]
+    """What a proposal looks at, made by a history that has followed a study, or by a new one."""
+    sampler = Looking(seed=1)
+    trial = (history or RecentHistory(study)).ask(sampler)
+    trial.suggest_float("x", 0.0, 1.0)
+    study.tell(trial, state=TrialState.FAIL)
+    if history:
+        history.ended(trial)
+    return sampler.numbers
 
 
 def test_a_short_history_is_looked_at_whole():
@@ -31,11 +45,12 @@ def test_a_short_history_is_looked_at_whole():
 
 
 @pytest.mark.parametrize(
-    ("direction", "best"), [("maximize", range(50, 100)), ("minimize", range(50))]
+    ("direction", "best", "worst"),
+    [("maximize", range(50, 100), 0.0), ("minimize", range(50), 1.0)],
 )
-def test_of_a_long_one_the_best_of_the_older_and_the_latest(direction, best):
-    rising = [number / 1000 for number in range(100)]
-    study = study_of(rising + [0.5] * LATEST, direction)
+def test_of_a_long_one_the_best_and_the_latest(direction, best, worst):
+    rising = [(1 + number) / 1000 for number in range(100)]
+    study = study_of(rising + [worst] * LATEST, direction)
     assert len(best) == BEST
     assert looked_at(study) == [*best, *range(100, 100 + LATEST)]
 
@@ -47,13 +62,31 @@ def test_what_did_not_complete_is_not_among_the_best():
     assert looked_at(study) == list(range(1, LATEST + 1))
 
 
-def test_looking_as_it_grows_is_looking_at_its_end():
-    study, values = study_of([]), [(7 * number % 401) / 401 for number in range(400)]
+def test_it_follows_a_study_of_which_some_always_run():
+    study, running = study_of([]), []
     history = RecentHistory(study)
-    for value in values:
-        study.add_trial(create_trial(params={"x": value}, distributions=SPACE, value=value))
-        grown = looked_at(study, history)
-    assert grown == looked_at(study)
+    for number in range(600):
+        running.append(history.ask(TPESampler(seed=number)))
+        running[-1].suggest_float("x", 0.0, 1.0)
+        if number % 7 == 0:
+            continue
+        ended = running.pop(3 * number % len(running))
+        study.tell(ended, ended.params["x"])
+        history.ended(ended)
+    trials = study.get_trials(states=(TrialState.COMPLETE,))
+    best = sorted(trials, key=lambda trial: trial.value)[-BEST:]
+    latest = range(600 - LATEST, 600)
+    assert looked_at(study, history) == sorted({trial.number for trial in best}.union(latest))
+
+
+def test_of_more_running_ones_than_are_looked_at_those_that_end_are_seen():
+    study = study_of([])
+    history = RecentHistory(study)
+    running = [history.ask(TPESampler(seed=number)) for number in range(3 * LATEST)]
+    for trial in running[:BEST]:
+        study.tell(trial, 0.5)
+        history.ended(trial)
+    assert looked_at(study, history) == [*range(BEST), *range(2 * LATEST, 3 * LATEST)]
 
 
 def asked(study, sampler):
@@ -85,6 +118,7 @@ def test_it_sees_what_becomes_of_trials_that_were_running():
             for trials in (running.pop(1), running.pop(0)):
                 for study, trial in zip(studies, trials, strict=True):
                     study.tell(trial, -abs(trial.params["x"] - 0.3))
+                history.ended(trials[1])
     assert all(one == other for one, other in values)
 
 
@@ -110,10 +144,3 @@ def test_it_finds_what_is_best_after_thousands_of_trials():
         found.append(abs(trial.suggest_float("x", 0.0, 1.0) - 0.7))
         study.tell(trial, -found[-1])
     assert sorted(found)[10] < 0.02
-
-
-def test_several_objectives_have_no_best_trial_and_are_looked_at_whole():
-    study = optuna.create_study(directions=["maximize", "minimize"])
-    sampler = TPESampler(seed=1)
-    RecentHistory(study).ask(sampler)
-    assert study.sampler is sampler
