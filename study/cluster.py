@@ -23,6 +23,7 @@ os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "1000000")
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "inf")
 # Nobody reads the metrics and the log of a cluster of our own, and to collect them takes time.
 os.environ.setdefault("RAY_enable_metrics_collection", "0")
+os.environ.setdefault("REPORTER_UPDATE_INTERVAL_MS", "60000")
 os.environ.setdefault("RAY_LOG_MONITOR_MANY_FILES_THRESHOLD", "0")
 os.environ.setdefault("LOG_NAME_UPDATE_INTERVAL_S", "60")
 # Ray's own 15 lets every other process on the machine go before the training.

@@ -115,7 +115,7 @@ class Attempt:
             table = BytesIO()
             # Measured values hardly repeat: a dictionary of them takes longer and more space.
             repeated = [f.name for f in content.schema if not pa.types.is_floating(f.type)]
-            pq.write_table(content, table, compression="zstd", use_dictionary=repeated)
+            pq.write_table(content, table, use_dictionary=repeated)
             (self.folder / f"{name}.parquet").write_bytes(table.getvalue())
         else:
             tensors = {key: tensor.contiguous() for key, tensor in content.items()}
