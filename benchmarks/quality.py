@@ -59,10 +59,12 @@ def command(data: Path, minutes: float, stock: bool) -> None:
             click.echo(json.dumps(_stock(file, data.absolute(), minutes * 60)))
             return
         found = _stock_process(data, minutes)
+        if not found:
+            raise click.ClickException("stock Ray Tune validated nothing in that time: --minutes")
         quality = max(quality for _, quality in found)
         click.echo(f"stock: {quality:.4f} after {_minutes_to(quality, found):.1f} minutes")
         own = _ours(file, data.absolute(), quality, minutes * 60)
-    best = max(quality for _, quality in own)
+    best = max((quality for _, quality in own), default=float("nan"))
     reached = f"{_minutes_to(quality, own):.1f} minutes" if best >= quality else "not reached"
     click.echo(f"ours: {quality:.4f} after {reached}; best {best:.4f}")
     for share in SHARES:
@@ -70,7 +72,7 @@ def command(data: Path, minutes: float, stock: bool) -> None:
         click.echo(f"{share:.0%} of it: stock {times[0]:.1f}, ours {times[1]:.1f} minutes")
     for name, way in (("stock", found), ("ours", own)):
         good = [reached for _, reached in way if reached >= SHARES[-1] * quality]
-        minute = max(at for at, _ in way) / 60
+        minute = max((at for at, _ in way), default=float("nan")) / 60
         click.echo(
             f"{name}: {len(way) / minute:.1f} validations a minute, "
             f"{len(good) / minute:.1f} of {SHARES[-1]:.0%} or more"
