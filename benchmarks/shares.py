@@ -27,8 +27,8 @@ KINDS = {
     "Ray": ("ray::", "/ray/"),
 }
 COLUMNS = (*KINDS, "the machine", "idle")
-Look = dict[tuple[str, int], float]
-"""Seconds of processor time so far, by kind and process."""
+Look = dict[int, tuple[str, float]]
+"""Kind of each process, and its seconds of processor time so far; 0 is no process, but idling."""
 
 
 @click.command()
@@ -65,19 +65,21 @@ def _shares(way: str, options: dict[str, int]) -> dict[str, float]:
     (began, before), (ended, after) = inside[0], inside[-1]
     whole = (ended - began) * (os.cpu_count() or 1)
     shares: dict[str, float] = defaultdict(float)
-    for (kind, process), seconds in after.items():
-        shares[kind] += (seconds - before.get((kind, process), 0.0)) / whole
+    for process, (kind, seconds) in after.items():
+        # Its kind may have changed: Ray starts processes before it knows what for.
+        _, until_then = before.get(process, (kind, 0.0))
+        shares[kind] += (seconds - until_then) / whole
     return shares
 
 
 def _look() -> Look:
     times = psutil.cpu_times()
-    look = {("idle", 0): times.idle + times.iowait}
+    look = {0: ("idle", times.idle + times.iowait)}
     for process in psutil.process_iter(["cmdline", "cpu_times"]):
         used = process.info["cpu_times"]
         if used is not None and process.pid != os.getpid():
             kind = _kind(" ".join(process.info["cmdline"] or ()))
-            look[kind, process.pid] = used.user + used.system
+            look[process.pid] = kind, used.user + used.system
     return look
 
 
