@@ -16,7 +16,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-BEST, LATEST = 50, 200
+BEST, LATEST = 50, 150
 
 
 @final
