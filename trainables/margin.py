@@ -1,7 +1,7 @@
 """The margin ``m*`` of points and what else of their distances the bounds are made of.
 
 Everything is float64 and takes memory linear in the number of points; ``scale`` alone is a mean of
-roots in single precision, with a relative error below 1e-6.
+roots in single precision, with a relative error below 2e-6.
 """
 
 from typing import NamedTuple

@@ -17,7 +17,7 @@ SIDE = 512
 Tile = Float[npt.NDArray[np.float64], "places rows points columns"]
 Places = npt.NDArray[np.float64]
 """A number for each place of some groups, or for each group."""
-_Space = tuple[Tensor, npt.NDArray[np.float64], Tile]
+_Space = tuple[Tensor, Tile]
 """The same memory as torch has it, as a matrix, and as a tile."""
 
 
@@ -59,6 +59,7 @@ class Tally:
         self._mask = None if bool(mask.all()) else mask.T.float().numpy()
         self._labels = labels.numpy()
         self._roots = np.empty(0, np.float32)
+        self._ones = np.empty(0, np.float32)
         shape = self._members.shape[:2]
         self.nearest = np.full(shape, np.inf)
         self.furthest = np.zeros(shape)
@@ -95,13 +96,14 @@ class Tally:
     def _squares(self, rows: slice, columns: slice) -> tuple[Tile, Places]:
         """Squared distances as of ``squared_distances``, and the least of each row's members."""
         row, column = self._part(rows), self._part(columns)
-        squares, matrix, tile = self._space(len(row.known.points), len(column.known.points))
+        squares, tile = self._space(len(row.known.points), len(column.known.points))
         torch.mm(row.known.left, column.right, out=squares)
-        least = matrix.min(1)
+        # Along rows torch's minimum takes half the time of numpy's.
+        least = squares.amin(1).numpy()
         if least.min() <= CLOSE * (row.longest + column.longest):
             threshold = CLOSE * (row.known.lengths + column.longest)
             repair(squares, row.known, column.known, threshold)
-            least = matrix.min(1)
+            least = squares.amin(1).numpy()
         return tile, least.reshape(len(tile), -1)
 
     def _part(self, groups: slice) -> _Part:
@@ -115,9 +117,8 @@ class Tally:
         """Memory that one tile leaves to the next of its shape."""
         if (rows, columns) not in self._spaces:
             squares, places = self._members.new_empty(rows, columns), len(self._members)
-            matrix = squares.numpy()
-            tile = matrix.reshape(places, rows // places, places, columns // places)
-            self._spaces[rows, columns] = squares, matrix, tile
+            tile = squares.numpy().reshape(places, rows // places, places, columns // places)
+            self._spaces[rows, columns] = squares, tile
         return self._spaces[rows, columns]
 
     def _within(self, squares: Tile, rows: slice, columns: slice) -> None:
@@ -129,12 +130,15 @@ class Tally:
         """Adds the distances of real points; those of groups to the same stand twice in a tile."""
         if self._roots.shape != squares.shape:
             self._roots = np.empty(squares.shape, np.float32)
+            self._ones = np.ones(squares.shape[2] * squares.shape[3], np.float32)
         roots = self._roots
         np.copyto(roots, squares, casting="same_kind")
         np.sqrt(roots, out=roots)
         if self._mask is not None:
             roots *= self._mask[:, rows, None, None] * self._mask[:, columns]
-        total = float(roots.sum())
+        # A product with ones sums in half the time.
+        sums = roots.reshape(-1, len(self._ones)) @ self._ones
+        total = float(sums.sum(dtype=np.float64))
         self.total += total / 2 if rows == columns else total
 
 
