@@ -18,7 +18,7 @@ Tile = Float[npt.NDArray[np.float64], "places rows points columns"]
 Places = npt.NDArray[np.float64]
 """A number for each place of some groups, or for each group."""
 _Space = tuple[Tensor, Tile]
-"""The same memory as torch has it, as a matrix, and as a tile."""
+"""The same memory as torch has it, and as a tile."""
 
 
 class _Part(NamedTuple):
