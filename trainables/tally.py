@@ -37,8 +37,8 @@ class Tally:
     ``reach`` and ``point_reach``, see :class:`trainables.margin.GroupMargin`; of groups of several
     points only. ``total`` is the sum over pairs of points of different classes.
 
-    Extremes are those of squared distances, which need no roots. All that follows a product is done
-    by numpy: there are a dozen calls for each, and one of torch's costs several times as much.
+    Extremes are those of squared distances, which need no roots. What follows a product is done by
+    numpy, but for minima of rows: there are a dozen calls for each, and those of torch cost more.
 
     Args:
         members: embeddings of the groups, without padding.
@@ -98,7 +98,7 @@ class Tally:
         row, column = self._part(rows), self._part(columns)
         squares, tile = self._space(len(row.known.points), len(column.known.points))
         torch.mm(row.known.left, column.right, out=squares)
-        # Along rows torch's minimum takes half the time of numpy's.
+        # Of a whole tile torch takes the minima of rows in half the time of numpy.
         least = squares.amin(1).numpy()
         if least.min() <= CLOSE * (row.longest + column.longest):
             threshold = CLOSE * (row.known.lengths + column.longest)
