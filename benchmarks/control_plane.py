@@ -2,10 +2,10 @@
 
     python benchmarks/control_plane.py [100 1000 10000]
 
-Conductor, Optuna's journal and the study's record are the real ones, with a real stop list; in
-place of a pack's process, outcomes are written as that leaves them, which is not counted. Printed
-are milliseconds of the driver for a trial, over all and over the last tenth, by how
-much memory grew, and how long the next driver takes to read all of it and go on.
+Conductor, Optuna's journal and the study's record are the real ones; in place of Ray and a pack's
+process, outcomes are written as that leaves them, which is not counted. Printed are milliseconds of
+the driver for a trial, over all and over the last tenth, by how much memory grew, and how long the
+next driver takes to read all of it and go on.
 """
 
 import resource
@@ -14,10 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import click
-import ray
 
 from study.check import prepare
 from study.conductor import Conductor
@@ -25,7 +23,6 @@ from study.manifest import manifest
 from study.proposals import Proposals
 from study.record import Record, Trial
 from study.storage import open_storage
-from study.tuning import start_stop_list
 from trainables.attempt import Attempt, Outcome
 
 STUDY = """
@@ -52,7 +49,6 @@ ENDED = {"epoch": 1, "quality": 0.5, "is_finished": 1, "lacks_memory": 0}
 @click.option("--sampler", default="tpe", show_default=True)
 def command(counts: tuple[int, ...], sampler: str) -> None:
     """Measure the driver's own cost of a trial."""
-    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
     click.echo(f"{'trials':>7}{'ms a trial':>12}{'at the end':>12}{'MiB more':>10}{'resume s':>10}")
     for count in counts or (100, 1000, 10_000):
         with tempfile.TemporaryDirectory() as folder:
@@ -86,7 +82,6 @@ def _driver(file: Path) -> tuple[Conductor, Record]:
         record,
         proposals,
         unfinished=unfinished,
-        stop_list=start_stop_list(f"stop-list-{uuid4()}"),
         observer=lambda result: None,
         concurrent=2,
     )

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, final
 
-import ray
-
+from study.hold import Hold
 from study.pack_size import PackSizes
 from study.pending_confirmations import PendingConfirmations
 from study.proposals import Proposals
@@ -35,7 +34,6 @@ class Conductor:
         record: of the study.
         proposals: one per combination.
         unfinished: trials that an earlier driver left, see :meth:`Proposals.resume`.
-        stop_list: handle of the actor that ends single trials of a pack.
         observer: hears of every published result.
         concurrent: packs at once.
     """
@@ -46,7 +44,6 @@ class Conductor:
         proposals: list[Proposals],
         *,
         unfinished: list[Trial],
-        stop_list: Any,
         observer: Observer,
         concurrent: int,
     ) -> None:
@@ -54,7 +51,7 @@ class Conductor:
         self._sizes = PackSizes(record.config.budget, concurrent)
         self._proposals = {proposal.label: proposal for proposal in proposals}
         self._queue = SearchQueue(record, self._proposals, unfinished)
-        self._stop_list = stop_list
+        self._hold = Hold()
         self._confirmations = PendingConfirmations(record, proposals)
         self._lost_before: deque[Trial] = deque()
         self._lacked_memory: deque[Trial] = deque()
@@ -65,7 +62,6 @@ class Conductor:
         self._errors: dict[str, str] = {}
         self._packs: dict[str, dict[str, Trial]] = {}
         self._ended: deque[tuple[str, Trial]] = deque()
-        self._is_keeping = False
         self.is_stopped = False
         self.error: BaseException | None = None
 
@@ -109,7 +105,7 @@ class Conductor:
         if trials:
             self._packs[pack] = {trial.key: trial for trial in trials}
             self._sizes.handed_out(pack, trials)
-            ray.get(self._stop_list.expect.remote(pack, LONGEST_START_SECONDS))
+            self._hold.expect(pack, LONGEST_START_SECONDS)
         self._keep_processes()
         return trials
 
@@ -117,20 +113,30 @@ class Conductor:
         """Whether a pack gets a whole GPU, where packs have shares of one."""
         return not self._need_room.isdisjoint(self._packs[pack])
 
-    def report(self, pack: str, members: dict[str, dict[str, float]], seconds: float) -> None:
+    def started(self, pack: str) -> None:
+        """A pack has its process."""
+        self._hold.started(pack)
+
+    def may_end(self) -> bool:
+        """Whether a pack whose trials have all ended is not kept for others."""
+        return self.is_stopped or not self._hold.is_on()
+
+    def report(
+        self, pack: str, members: dict[str, dict[str, float]], seconds: float
+    ) -> dict[str, str]:
         """Takes in one report of a pack: validations, and trials that have ended.
 
-        The pack waits for this before it steps again, so what is asked of the stop list here is
-        done in its very next step; and what takes longer is left to :meth:`settle`.
+        The pack waits for this before it steps again; what takes longer is left to :meth:`settle`.
 
         Args:
             pack: its name.
             members: what it says of each trial, by key.
             seconds: how long it has been at work.
+
+        Returns:
+            Its trials that shall end in its next step, by key, with the reason.
         """
         self._sizes.reported(pack, members, seconds)
-        if self.is_stopped:
-            ray.get(self._stop_list.interrupt.remote())
         stopped: dict[str, str] = {}
         for key, member in members.items():
             trial = self._packs[pack].get(key)
@@ -144,9 +150,8 @@ class Conductor:
                 self._ended.append((pack, trial))
             elif self._is_pruned(trial, member):
                 stopped[key] = f"pruned after epoch {member['epoch']:.0f}"
-        if stopped:
-            ray.get(self._stop_list.stop.remote(stopped))
         self._keep_processes()
+        return stopped
 
     def settle(self) -> None:
         """Publishes what has ended, tells Optuna, and asks for as much more, while packs train."""
@@ -165,7 +170,7 @@ class Conductor:
     def end(self, pack: str, *, is_blamed: bool = True) -> None:
         """The pack's process is gone; what it did not finish is lost, unless we stopped it."""
         # It may have died before it could say so itself.
-        ray.get(self._stop_list.started.remote(pack))
+        self._hold.started(pack)
         self.settle()
         self._sizes.ended(pack)
         for trial in list(self._packs[pack].values()):
@@ -206,10 +211,7 @@ class Conductor:
         again = self._suspects or self._lost_before or self._lacked_memory
         now = again or self._confirmations.waiting
         later = self._confirmations.will_come and not self._queue.missing
-        is_kept = later and not now
-        if is_kept != self._is_keeping:
-            self._is_keeping = is_kept
-            ray.get(self._stop_list.keep.remote(LONGEST_WAIT_SECONDS if is_kept else 0.0))
+        self._hold.keep(LONGEST_WAIT_SECONDS if later and not now else 0.0)
 
     def _is_pruned(self, trial: Trial, member: dict[str, float]) -> bool:
         if trial.phase != "search":

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import uuid4
 
 from rich.console import Console
 
@@ -21,7 +20,7 @@ from study.proposals import Proposals
 from study.record import Record, Result, Trial
 from study.storage import open_storage
 from study.tracking import Tracker
-from study.tuning import Engine, start_stop_list
+from study.tuning import Engine
 from trainables.places import Place
 
 
@@ -121,12 +120,10 @@ def _run(
         tally.add(result)
         tracker.notify(result)
 
-    name = f"stop-list-{uuid4()}"
     conductor = Conductor(
         record,
         proposals,
         unfinished=unfinished,
-        stop_list=start_stop_list(name),
         observer=observe,
         concurrent=concurrent,
     )
@@ -138,7 +135,7 @@ def _run(
             progress.show()
             overruns.stop(conductor, tally, console)
 
-        shared = {"stop_list": name, "folder": str(record.trials_folder.absolute())}
+        shared = {"folder": str(record.trials_folder.absolute())}
         interruption.conductor = conductor
         Engine(study, conductor, shared, concurrent, on_step).run()
         interruption.conductor = None

@@ -42,7 +42,6 @@ class PackSearcher(Searcher):
         self._running.add(trial_id)
         return {
             **self._shared,
-            "pack": trial_id,
             "tasks": [vars(trial.task()) for trial in trials],
             **self._room(self._conductor.is_roomy(trial_id), len(trials)),
         }
@@ -69,14 +68,23 @@ class PackSearcher(Searcher):
 
 @final
 class PackScheduler(FIFOScheduler):
-    """Passes every report to the conductor; packs end by themselves."""
+    """Passes every report to the conductor, and its answer to the pack before its next step."""
 
     def __init__(self, conductor: Conductor) -> None:
         TrialScheduler.__init__(self)
         self._conductor = conductor
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        self._report(trial, result)
+        stopped: dict[str, str] = {}
+        with self._conductor.stopping_at_errors():
+            members, seconds = dict(result["members"]), result["seconds"]
+            stopped = self._conductor.report(trial.trial_id, members, seconds)
+        if result["is_over"] and self._conductor.may_end():
+            return str(TrialScheduler.STOP)
+        is_interrupted = self._conductor.is_stopped
+        if stopped or is_interrupted:
+            # What one caller asks of an actor is done in the order it was asked.
+            trial.temporary_state.ray_actor.obey.remote(stopped, is_interrupted)
         return str(TrialScheduler.CONTINUE)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
@@ -85,10 +93,3 @@ class PackScheduler(FIFOScheduler):
         last = path.read_text().strip().splitlines()[-1:] if path.is_file() else []
         if last and re.match(r"[\w.]+(Error|Exception): ", last[0]):
             self._conductor.blame(trial.trial_id, last[0])
-
-    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        self._report(trial, result)
-
-    def _report(self, trial: Any, result: dict[str, Any]) -> None:
-        with self._conductor.stopping_at_errors():
-            self._conductor.report(trial.trial_id, dict(result["members"]), result["seconds"])

@@ -9,7 +9,6 @@ import ray
 from ray import tune
 from ray.exceptions import RayError
 from ray.tune import Callback
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from study.check import Study
 from study.cluster import GIB
@@ -18,20 +17,7 @@ from study.config import BudgetSection
 from study.errors import ClusterError
 from study.search import PackScheduler, PackSearcher
 from trainables.limits import Limits
-from trainables.stop_list import StopList
 from trainables.trainable import PackTrainable
-
-
-def start_stop_list(name: str) -> Any:
-    """The actor that ends single trials: on the driver's own machine, started again if it dies."""
-    here = ray.get_runtime_context().get_node_id()
-    options: dict[str, Any] = {
-        "num_cpus": 0,
-        "max_restarts": -1,
-        "max_task_retries": -1,
-        "scheduling_strategy": NodeAffinitySchedulingStrategy(here, soft=False),
-    }
-    return ray.remote(StopList).options(name=name, **options).remote()
 
 
 @final
@@ -100,7 +86,7 @@ class Engine:
                     # Nothing is kept there; other nodes do not even see it.
                     storage_path=folder,
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                    callbacks=[_Steps(self._after_event)],
+                    callbacks=[_Events(self._conductor, self._after_event)],
                     verbose=0,
                 ),
             )
@@ -124,11 +110,14 @@ class Engine:
 
 
 @final
-class _Steps(Callback):
-    """Calls a function after every event of Tune's."""
+class _Events(Callback):
+    """Tells the conductor which packs have started, and calls a function after every event."""
 
-    def __init__(self, on_step: Callable[[], None]) -> None:
-        self._on_step = on_step
+    def __init__(self, conductor: Conductor, on_step: Callable[[], None]) -> None:
+        self._conductor, self._on_step = conductor, on_step
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._conductor.started(trial.trial_id)
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self._on_step()

@@ -2,7 +2,6 @@
 
 import time
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, final
 
@@ -19,8 +18,10 @@ from trainables.recorded import RecordedTrial
 from trainables.tasks import Rules, StudyData, TrialTask
 from trainables.training import Trained
 
-HELD_SECONDS = 0.02
-"""How long a pack that is kept from ending waits before it asks again."""
+SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.02, 1.0
+"""How long a step takes of a pack that has nothing to do, and is kept from ending."""
+LENGTHENED = 1.25
+"""How much longer each such step takes than the one before."""
 TOLD_SECONDS = 2.0
 """How long trials may have ended before the driver hears of it; it has work with each of them."""
 
@@ -29,14 +30,14 @@ TOLD_SECONDS = 2.0
 class PackTrainable(tune.Trainable):
     """Runs the trials of one pack until each is complete, pruned or failed.
 
-    Its configuration holds ``pack`` (its name), ``tasks`` (each a ``TrialTask`` as a dict),
-    ``folder`` of all trials, ``stop_list`` (the actor's name), ``gpus`` (its share of them) and
-    ``has_more_memory`` (whether one that lacks it could have more); ``study``, ``rules``,
-    ``threads``, ``is_stacked`` and ``limits`` come through the object store. A round trains every
-    unfinished trial to its next validation; a step is a round, or a part of it where trials come to
-    their ends. It reports ``members``, ``(key, {epoch, quality, is_finished, lacks_memory})`` of
-    each trial it dealt with, and ``seconds`` since the pack began. Of every number in a dictionary
-    Tune would keep statistics.
+    Its configuration holds ``tasks`` (each a ``TrialTask`` as a dict), ``folder`` of all trials,
+    ``gpus`` (its share of them) and ``has_more_memory`` (whether one that lacks it could have
+    more); ``study``, ``rules``, ``threads``, ``is_stacked`` and ``limits`` come through the object
+    store. A round trains every unfinished trial to its next validation; a step is a round, or a
+    part of it where trials come to their ends. It reports ``members``, ``(key, {epoch, quality,
+    is_finished, lacks_memory})`` of each trial it dealt with, ``seconds`` since the pack began, and
+    ``is_over``, whether all its trials are: the driver ends it, or keeps it for a while. Of every
+    number in a dictionary Tune would keep statistics.
     """
 
     def setup(self, config: dict[str, Any], **shared: Any) -> None:
@@ -58,22 +59,33 @@ class PackTrainable(tune.Trainable):
         self._pack, self._steps = new_config, 0
         return True
 
+    def obey(self, stopped: dict[str, str], is_interrupted: bool) -> None:
+        """What the driver answers to a report; it comes before the next step.
+
+        Args:
+            stopped: trials that shall end as pruned, by key, with the reason.
+            is_interrupted: whether all shall save their state, and the pack end.
+        """
+        self._stopped |= stopped
+        self._is_interrupted |= is_interrupted
+
     def step(self) -> dict[str, Any]:
         if self._steps == 0:
             self._start(self._pack)
         told = {key for key, trial in self._trials.items() if trial.is_over and not self._steps}
         active = {key: trial for key, trial in self._trials.items() if not trial.is_over}
-        orders: Any = self._stop_list.orders.remote(list(active))
-        stopped, is_interrupted = ray.get(orders)
-        if is_interrupted:
+        if self._is_interrupted:
             self.cleanup()
             return self._report(set(), is_done=True)
+        if not active and self._steps:
+            self._pause()
         if not self._round:
             self._round.extend(active)
-            self._trained = self._train({k: t for k, t in active.items() if k not in stopped})
-        told |= self._advance(stopped)
+            unstopped = {key: trial for key, trial in active.items() if key not in self._stopped}
+            self._trained = self._train(unstopped)
+        told |= self._advance()
         self._steps += 1
-        return self._report(told, is_done=self._may_end(is_idle=not active))
+        return self._report(told)
 
     def cleanup(self) -> None:
         # What was trained together, and not judged yet, could not be saved as it is.
@@ -90,18 +102,33 @@ class PackTrainable(tune.Trainable):
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing to load: every start continues from the newest checkpoint of each trial."""
 
-    def _advance(self, stopped: Mapping[str, str]) -> set[str]:
+    def _start(self, config: dict[str, Any]) -> None:
+        """Claims the trials. Not in ``setup``: Tune also sets up actors that it never steps."""
+        self._began, self._pause_seconds = time.monotonic(), SHORTEST_PAUSE_SECONDS
+        self._stopped: dict[str, str] = {}
+        self._is_interrupted = False
+        tasks = [TrialTask(**task) for task in config["tasks"]]
+        folder = place(config["folder"])
+        # Not both at a time: the trials of the pack before, and these.
+        self._trials = {}
+        self._packer.forget()
+        gpu.cap_memory(self._device, config["gpus"])
+        limits = replace(self._limits, has_more_memory=config["has_more_memory"])
+        shared = (self._study, self._rules, folder, limits, self._device)
+        self._trials = {task.key: RecordedTrial(task, *shared) for task in tasks}
+
+    def _advance(self) -> set[str]:
         """Takes trials of this round to their next validation; all, or until some have ended."""
         began, advanced = time.monotonic(), set()
         while self._round:
             key = self._round.popleft()
             advanced.add(key)
-            self._trials[key].step(stopped.get(key), self._trained.pop(key, None))
+            self._trials[key].step(self._stopped.get(key), self._trained.pop(key, None))
             if self._trials[key].is_over and time.monotonic() - began > TOLD_SECONDS:
                 break
         return advanced
 
-    def _report(self, told: set[str], *, is_done: bool) -> dict[str, Any]:
+    def _report(self, told: set[str], *, is_done: bool = False) -> dict[str, Any]:
         members = {
             key: {
                 "epoch": trial.epochs,
@@ -112,8 +139,12 @@ class PackTrainable(tune.Trainable):
             for key, trial in self._trials.items()
             if key in told
         }
-        seconds = time.monotonic() - self._began
-        return {"members": list(members.items()), "seconds": seconds, "done": is_done}
+        return {
+            "members": list(members.items()),
+            "seconds": time.monotonic() - self._began,
+            "is_over": all(trial.is_over for trial in self._trials.values()),
+            "done": is_done,
+        }
 
     def _train(self, trials: dict[str, RecordedTrial]) -> dict[str, Trained]:
         """Trains what gains by being stepped together; a part of the time is that of each trial.
@@ -134,36 +165,10 @@ class PackTrainable(tune.Trainable):
             trials[key].spend((time.monotonic() - began) / len(trained))
         return trained
 
-    def _may_end(self, is_idle: bool) -> bool:
-        """Whether all trials have ended and the process is not kept for others."""
-        if not all(trial.is_over for trial in self._trials.values()):
-            return False
-        while self._is_held():
-            # What has just ended must be told first.
-            if not is_idle:
-                return False
-            time.sleep(HELD_SECONDS)
-        return True
-
-    def _is_held(self) -> bool:
-        is_held: Any = self._stop_list.is_held.remote()
-        return bool(ray.get(is_held))
-
-    def _start(self, config: dict[str, Any]) -> None:
-        """Claims the trials. Not in ``setup``: Tune also sets up actors that it never steps."""
-        self._began = time.monotonic()
-        self._stop_list = ray.get_actor(config["stop_list"])
-        started: Any = self._stop_list.started.remote(config["pack"])
-        ray.get(started)
-        tasks = [TrialTask(**task) for task in config["tasks"]]
-        folder = place(config["folder"])
-        # Not both at a time: the trials of the pack before, and these.
-        self._trials = {}
-        self._packer.forget()
-        gpu.cap_memory(self._device, config["gpus"])
-        limits = replace(self._limits, has_more_memory=config["has_more_memory"])
-        shared = (self._study, self._rules, folder, limits, self._device)
-        self._trials = {task.key: RecordedTrial(task, *shared) for task in tasks}
+    def _pause(self) -> None:
+        """Waits ever longer while there is nothing to do: every report costs the driver time."""
+        time.sleep(self._pause_seconds)
+        self._pause_seconds = min(LENGTHENED * self._pause_seconds, LONGEST_PAUSE_SECONDS)
 
 
 def _nothing() -> None:

@@ -23,7 +23,7 @@ def conductor(tmp_path):
     study = accepted(tmp_path)
     record = Record.create(tmp_path / "small", manifest(study))
     proposals = [Proposals(record, part, InMemoryStorage()) for part in study.combinations]
-    return Conductor(record, proposals, unfinished=[], stop_list=None, observer=print, concurrent=1)
+    return Conductor(record, proposals, unfinished=[], observer=print, concurrent=1)
 
 
 @pytest.mark.parametrize("number", SIGNALS)

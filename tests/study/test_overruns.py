@@ -23,9 +23,7 @@ def stopped(tmp_path):
         study = accepted(tmp_path, *changes)
         record = Record.create(tmp_path / "small", manifest(study))
         proposals = [Proposals(record, part, InMemoryStorage()) for part in study.combinations]
-        conductor = Conductor(
-            record, proposals, unfinished=[], stop_list=None, observer=print, concurrent=1
-        )
+        conductor = Conductor(record, proposals, unfinished=[], observer=print, concurrent=1)
         tally, shown = Tally(10, "map_at_r.size2"), StringIO()
         tally.states["failed"] = failed
         overruns = Overruns(study.config.budget)

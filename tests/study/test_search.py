@@ -1,13 +1,11 @@
-"""The conductor with a real record, a real journal and a real stop list, and Ray Tune around it."""
+"""The conductor with a real record and a real journal, and Ray Tune around it."""
 
 import shutil
 import time
 from collections import Counter
 from dataclasses import replace
-from uuid import uuid4
 
 import pytest
-import ray
 from optuna.trial import TrialState
 from ray import cloudpickle
 
@@ -21,7 +19,6 @@ from study.tuning import Engine
 from tests.local_ray import local_ray
 from tests.study.files import accepted
 from trainables.attempt import Attempt, Outcome
-from trainables.stop_list import StopList
 from trainables.tasks import TrialTask
 
 pytestmark = pytest.mark.ray
@@ -44,7 +41,7 @@ def validated(quality, epoch=1):
 class Driver:
     """What a driver has of a study; made again, it is the next driver, after the first was lost."""
 
-    def __init__(self, folder, stop_list, *changes, concurrent=1):
+    def __init__(self, folder, *changes, concurrent=1):
         self.study = accepted(folder, *changes)
         wanted = manifest(self.study)
         self.record = Record.create(folder / "small", wanted).extend(wanted)
@@ -56,7 +53,6 @@ class Driver:
             self.record,
             list(self.proposals.values()),
             unfinished=[t for p in self.proposals.values() for t in p.resume()],
-            stop_list=stop_list,
             observer=self.observed.append,
             concurrent=concurrent,
         )
@@ -68,9 +64,10 @@ class Driver:
         attempt.finish(Outcome(state, reason, found, [], [], 1.0, 2.0))
 
     def report(self, pack, members, seconds=1.0):
-        """Reports of a pack, and lets the conductor do what that brings."""
-        self.conductor.report(pack, members, seconds)
+        """Reports of a pack, and lets the conductor do what that brings; what shall stop of it."""
+        stopped = self.conductor.report(pack, members, seconds)
         self.conductor.settle()
+        return stopped
 
     def run(self, pack, trials, seconds=1.0, **outcome):
         """Lets the trials of a pack finish, each of them reported, and then the pack end."""
@@ -97,27 +94,12 @@ def cluster():
         yield
 
 
-@pytest.fixture(scope="module")
-def shared_stop_list(cluster):
-    """A stop list that no pack reads, so that orders may stay on it."""
-    return ray.remote(StopList).options(num_cpus=0).remote()
-
-
 @pytest.fixture
-def stop_list(cluster):
-    """A stop list of one test, and its name."""
-    name = f"stop-list-{uuid4()}"
-    actor = ray.remote(StopList).options(name=name, num_cpus=0).remote()
-    yield actor, name
-    ray.kill(actor)
-
-
-@pytest.fixture
-def driver(shared_stop_list, tmp_path):
+def driver(tmp_path):
     """Starts a driver on the folder of the test."""
 
-    def start(*changes, stop_list=shared_stop_list, concurrent=1):
-        return Driver(tmp_path, stop_list, *changes, concurrent=concurrent)
+    def start(*changes, concurrent=1):
+        return Driver(tmp_path, *changes, concurrent=concurrent)
 
     return start
 
@@ -411,18 +393,15 @@ def test_a_trial_whose_process_died_before_its_last_report_counts_as_it_ended(dr
     assert study.frozen()[0].value == 0.75
 
 
-def test_a_pruned_trial_is_put_on_the_stop_list_with_its_reason_and_the_rest_goes_on(
-    driver, shared_stop_list
-):
+def test_a_pack_is_told_which_trial_is_pruned_and_why_and_the_rest_goes_on(driver):
     study = driver("budget.trials_per_combination: 8", "budget.pack: 2")
     before = study.conductor.next_pack("before")
-    study.report("before", {trial.key: validated(0.8, epoch=3) for trial in before})
+    going_on = {trial.key: validated(0.8, epoch=3) for trial in before}
+    assert study.report("before", going_on) == {}
     study.run("before", before)
     good, poor = study.conductor.next_pack("pack")
     members = {good.key: validated(0.9, epoch=3), poor.key: validated(0.1, epoch=3)}
-    study.report("pack", members)
-    orders = shared_stop_list.orders.remote([trial.key for trial in (*before, good, poor)])
-    assert ray.get(orders) == ({poor.key: "pruned after epoch 3"}, False)
+    assert study.report("pack", members) == {poor.key: "pruned after epoch 3"}
     assert study.record.result(poor.key) is None  # until its worker has ended it
 
 
@@ -452,39 +431,58 @@ def test_confirmations_of_one_combination_do_not_wait_for_another(driver):
     assert [trial.combination for trial in others] == [MEAN, MEAN, MAX, MAX, MAX]
 
 
-def is_held(actor, *started):
-    """Whether processes of packs are kept, once these have started."""
-    ray.get([actor.started.remote(pack) for pack in started])
-    return ray.get(actor.is_held.remote())
+def may_end(study, *started):
+    """Whether packs may end, once these have started."""
+    for pack in started:
+        study.conductor.started(pack)
+    return study.conductor.may_end()
 
 
-def test_processes_are_kept_for_what_the_last_trials_of_a_search_bring(driver, stop_list):
-    actor, _ = stop_list
-    changes = ["budget.trials_per_combination: 2", "budget.pack: 1"]
-    study = driver(*changes, stop_list=actor, concurrent=2)
+def test_no_pack_ends_while_another_is_starting(driver):
+    study = driver("budget.pack: 1", concurrent=2)
+    study.conductor.next_pack("a")
+    study.conductor.next_pack("b")
+    assert not may_end(study, "a")
+    assert may_end(study, "b")
+
+
+def test_a_pack_that_is_gone_is_not_waited_for(driver):
+    study = driver("budget.pack: 1", concurrent=2)
+    study.conductor.next_pack("a")
+    study.conductor.end("a")
+    assert study.conductor.may_end()
+
+
+def test_all_packs_may_end_once_the_study_is_stopped(driver):
+    study = driver("budget.pack: 1")
+    study.conductor.next_pack("a")
+    assert not study.conductor.may_end()
+    study.conductor.stop()
+    assert study.conductor.may_end()
+
+
+def test_processes_are_kept_for_what_the_last_trials_of_a_search_bring(driver):
+    study = driver("budget.trials_per_combination: 2", "budget.pack: 1", concurrent=2)
     first = study.conductor.next_pack("a")
-    assert not is_held(actor, "a")
+    assert may_end(study, "a")
     second = study.conductor.next_pack("b")
     study.leave(*first)
     study.report("a", {first[0].key: FINISHED})
-    assert is_held(actor, "b")
+    assert not may_end(study, "b")
     study.leave(*second)
     study.report("b", {second[0].key: FINISHED})
-    assert not is_held(actor)
+    assert may_end(study)
 
 
 @pytest.mark.parametrize("pack", [1, 2])
-def test_no_process_is_kept_where_something_waits_or_nothing_will_come(driver, stop_list, pack):
-    actor, _ = stop_list
+def test_no_process_is_kept_where_something_waits_or_nothing_will_come(driver, pack):
     size, trials = f"budget.pack: {pack}", "budget.trials_per_combination: 2"
-    study = driver(
-        size, trials, *([UNREAD] if pack == 1 else []), stop_list=actor, concurrent=3 - pack
-    )
+    study = driver(size, trials, *([UNREAD] if pack == 1 else []), concurrent=3 - pack)
     keys = [trial.key for name in "ab"[: 3 - pack] for trial in study.conductor.next_pack(name)]
     assert len(keys) == 2
     if pack == 2:  # one that lacked memory waits
         study.report("a", {keys[0]: SHORT_OF_MEMORY})
-    assert not is_held(actor, "a", "b")
+    assert may_end(study, "a", "b")
 
 
 def test_the_next_driver_runs_only_confirmations_that_are_missing(driver):
@@ -525,16 +523,12 @@ def test_a_pruner_never_hears_of_confirmations(driver):
     assert [trial.intermediate_values for trial in study.frozen()] == [{}]
 
 
-def test_a_stopped_conductor_asks_packs_to_stop_and_leaves_their_trials_unfinished(
-    driver, stop_list
-):
-    actor, _ = stop_list
-    study = driver("budget.pack: 2", stop_list=actor)
+def test_a_stopped_conductor_leaves_the_trials_of_its_packs_unfinished(driver):
+    study = driver("budget.pack: 2")
     done, left = study.conductor.next_pack("pack")
     study.leave(done)
     study.conductor.stop()
     study.report("pack", {done.key: FINISHED, left.key: validated(0.5)})
-    assert ray.get(actor.orders.remote([left.key])) == ({}, True)
     study.conductor.end("pack")
     assert [result.trial for result in study.record.results()] == [done]
     assert study.told() == [TrialState.COMPLETE, TrialState.RUNNING]
@@ -587,11 +581,11 @@ def test_tune_is_given_nothing_more_after_an_interrupt(driver):
     assert study.observed == []
 
 
-def test_every_epoch_of_every_trial_of_a_pack_reaches_optuna_through_tune(driver, stop_list):
-    actor, name = stop_list
-    changes = ["search.training.epochs: 3", "budget.trials_per_combination: 2", "budget.pack: 2"]
-    study = driver(*changes, stop_list=actor)
-    shared = {"stop_list": name, "folder": str(study.record.trials_folder)}
+def test_every_epoch_of_every_trial_of_a_pack_reaches_optuna_through_tune(driver, cluster):
+    study = driver(
+        "search.training.epochs: 3", "budget.trials_per_combination: 2", "budget.pack: 2"
+    )
+    shared = {"folder": str(study.record.trials_folder)}
     Engine(study.study, study.conductor, shared, 1, on_step=lambda: None).run()
     assert study.told() == 2 * [TrialState.COMPLETE]
     phases = Counter(result.trial.phase for result in study.observed)
@@ -603,10 +597,43 @@ def test_every_epoch_of_every_trial_of_a_pack_reaches_optuna_through_tune(driver
         assert frozen.value == last
 
 
-def test_a_process_that_raises_is_told_by_tune_with_its_error(driver, stop_list):
-    actor, name = stop_list
-    study = driver(*ONE_EACH, UNREAD, "budget.retries: 0", stop_list=actor)
-    shared = {"stop_list": name, "folder": "/dev/null/there"}
+def test_a_trial_that_is_pruned_trains_no_further_under_tune(driver, cluster, monkeypatch):
+    monkeypatch.setattr(Conductor, "_is_pruned", lambda self, trial, member: trial.seeds)
+    changes = ["search.training.epochs: 3", "budget.trials_per_combination: 3", "budget.pack: 3"]
+    study = driver(*changes, UNREAD)
+    shared = {"folder": str(study.record.trials_folder)}
+    Engine(study.study, study.conductor, shared, 1, on_step=lambda: None).run()
+    outcomes = [result.outcome for result in study.observed]
+    assert [outcome.reason for outcome in outcomes] == 3 * ["pruned after epoch 1"]
+    assert [len(outcome.history) for outcome in outcomes] == 3 * [1]
+
+
+def test_a_pack_has_started_under_tune_before_it_reports(driver, cluster, monkeypatch):
+    events = []
+    started, report = Conductor.started, Conductor.report
+
+    def note_start(conductor, pack):
+        events.append(("started", pack))
+        started(conductor, pack)
+
+    def note_report(conductor, pack, *rest):
+        events.append(("report", pack))
+        return report(conductor, pack, *rest)
+
+    monkeypatch.setattr(Conductor, "started", note_start)
+    monkeypatch.setattr(Conductor, "report", note_report)
+    study = driver("budget.trials_per_combination: 2", "budget.pack: 1", UNREAD)
+    shared = {"folder": str(study.record.trials_folder)}
+    Engine(study.study, study.conductor, shared, 1, on_step=lambda: None).run()
+    packs = list(dict.fromkeys(pack for _, pack in events))
+    assert len(packs) == 2
+    for pack in packs:
+        assert events.index(("started", pack)) < events.index(("report", pack))
+
+
+def test_a_process_that_raises_is_told_by_tune_with_its_error(driver, cluster):
+    study = driver(*ONE_EACH, UNREAD, "budget.retries: 0")
+    shared = {"folder": "/dev/null/there"}
     Engine(study.study, study.conductor, shared, 1, on_step=lambda: None).run()
     (result,) = study.record.results()
     assert result.outcome.state == "failed"

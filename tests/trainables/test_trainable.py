@@ -2,8 +2,7 @@
 
 import time
 from dataclasses import asdict
-from threading import Timer
-from uuid import uuid4
+from itertools import pairwise
 
 import pytest
 import torch
@@ -13,8 +12,6 @@ from tests.trainables.trials import RULES, VIEWED, study_of, task_of, timeless
 from trainables import packer, trainable
 from trainables.attempt import Attempt, numbers
 from trainables.limits import Limits
-from trainables.recorded import RecordedTrial
-from trainables.stop_list import StopList
 from trainables.trainable import PackTrainable
 from trainables.training import TrialRun
 
@@ -34,28 +31,13 @@ def cluster():
 
 
 @pytest.fixture
-def stop_list(cluster):
-    """A named stop list and its name."""
-    name = f"stop-list-{uuid4()}"
-    actor = cluster.remote(StopList).options(name=name, num_cpus=0).remote()
-    yield cluster, actor, name
-    cluster.kill(actor)
-
-
-@pytest.fixture
-def config(stop_list, tmp_path):
+def config(tmp_path):
     """Makes the configuration of a pack of the trials with these keys."""
 
     def configure(*keys, **training):
         tasks = [asdict(task_of(key, **training)) for key in keys]
         room = {"gpus": 0, "has_more_memory": False}
-        return {
-            "pack": "pack",
-            "tasks": tasks,
-            "folder": str(tmp_path),
-            "stop_list": stop_list[2],
-            **room,
-        }
+        return {"tasks": tasks, "folder": str(tmp_path), **room}
 
     return configure
 
@@ -81,7 +63,7 @@ def pack(cluster):
 
 def to_the_end(pack):
     results = [pack.train()]
-    while not results[-1]["done"]:
+    while not results[-1]["is_over"]:
         results.append(pack.train())
     return results
 
@@ -169,13 +151,10 @@ def test_reports_are_numbers(pack, config):
             assert all(type(value) in (int, float) for value in report.values())
 
 
-def test_a_stop_order_ends_one_trial_as_pruned_and_the_other_goes_on(
-    pack, config, stop_list, alone, tmp_path
-):
-    ray, actor, _ = stop_list
+def test_a_stop_order_ends_one_trial_as_pruned_and_the_other_goes_on(pack, config, alone, tmp_path):
     running = pack(config("a", "b"))
     first = running.train()
-    ray.get(actor.stop.remote({"a": "pruned after epoch 2"}))
+    running.obey({"a": "pruned after epoch 2"}, is_interrupted=False)
     assert told(running.train())["a"]["is_finished"] == 1
     assert set(told(to_the_end(running)[-1])) == {"b"}
     pruned = outcome_of(tmp_path, "a")
@@ -215,7 +194,7 @@ def test_a_trial_that_lacks_memory_is_reported_where_there_is_more(
     assert outcome_of(tmp_path, "b").metrics == alone.metrics
 
 
-def test_a_pack_of_finished_trials_reports_them_once_and_is_done(pack, config):
+def test_a_pack_of_finished_trials_reports_them_once_and_is_over(pack, config):
     to_the_end(pack(config("a")))
     (only,) = to_the_end(pack(config("a")))
     assert told(only)["a"]["is_finished"] == 1
@@ -255,18 +234,15 @@ def test_a_process_that_is_given_another_pack_saves_the_one_it_had(pack, config,
 
 
 def test_an_interrupted_pack_saves_its_trials_and_a_later_one_finishes_them(
-    pack, config, stop_list, alone, tmp_path
+    pack, config, alone, tmp_path
 ):
-    ray, actor, name = stop_list
     interrupted = pack(config("a"))
-    interrupted.train()
-    ray.get(actor.interrupt.remote())
+    assert not interrupted.train()["done"]
+    interrupted.obey({}, is_interrupted=True)
     assert interrupted.train()["done"]
     assert Attempt.finished(tmp_path / "a") is None
-    calm_name = f"{name}-calm"
-    calm = ray.remote(StopList).options(name=calm_name, num_cpus=0).remote()
-    to_the_end(pack({**config("a"), "stop_list": calm_name}))
-    ray.kill(calm)
+    interrupted.reset(config("a"))
+    to_the_end(interrupted)
     assert outcome_of(tmp_path, "a").metrics == alone.metrics
 
 
@@ -277,7 +253,7 @@ def test_a_pack_runs_in_a_process_of_the_cluster(cluster, config, alone, tmp_pat
         PackTrainable, study=study_of(), rules=RULES, threads=1, is_stacked=False, limits=Limits()
     )
     actor = cluster.remote(packs).options(num_cpus=1).remote(config("a"))
-    while not cluster.get(actor.train.remote())["done"]:
+    while not cluster.get(actor.train.remote())["is_over"]:
         pass
     cluster.kill(actor)
     assert outcome_of(tmp_path, "a").metrics == pytest.approx(alone.metrics)
@@ -295,42 +271,39 @@ def test_a_gpu_that_torch_cannot_use_is_told(cluster, config):
         cluster.get(actor.train.remote())
 
 
-def test_orders_are_those_of_the_keys_asked_for():
-    stop_list = StopList()
-    stop_list.stop({"a": "slow", "b": "poor"})
-    assert stop_list.orders(["b", "c"]) == ({"b": "poor"}, False)
-    stop_list.interrupt()
-    assert stop_list.orders([]) == ({}, True)
+def test_a_trial_that_is_stopped_later_in_a_round_is_so_when_its_turn_comes(
+    pack, config, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(trainable, "TOLD_SECONDS", 0.0)
+    running = pack(config("b"))
+    running.train()
+    running.obey({"b": "first"}, is_interrupted=False)
+    running.obey({"other": "second"}, is_interrupted=False)
+    assert running.train()["is_over"]
+    assert outcome_of(tmp_path, "b").reason == "first"
 
 
-def test_a_held_pack_waits_until_it_may_end(pack, config, stop_list):
-    ray, actor, _ = stop_list
-    ray.get(actor.expect.remote("another", 60.0))
-    held = pack(config("a"))
-    results = [held.train() for _ in range(3)]
-    assert all(result["members"] for result in results)
-    # What has ended is told at once, and then it waits.
-    assert told(results[-1])["a"]["is_finished"]
-    assert not any(result["done"] for result in results)
-    before = time.monotonic()
-    Timer(0.5, lambda: actor.started.remote("another")).start()
-    last = held.train()
-    assert last["done"]
-    assert told(last) == {}
-    assert time.monotonic() - before > 0.4
+def test_what_one_pack_was_told_is_nothing_to_the_next(pack, config, tmp_path):
+    reused = pack(config("a"))
+    reused.train()
+    reused.obey({"b": "of another pack"}, is_interrupted=True)
+    reused.reset(config("b"))
+    assert not any(result["done"] for result in to_the_end(reused))
+    assert outcome_of(tmp_path, "b").state == "complete"
 
 
-def test_a_pack_says_that_it_has_started_before_it_trains(pack, config, stop_list, monkeypatch):
-    ray, actor, _ = stop_list
-    ray.get(actor.expect.remote("pack", 60.0))
-    starting = pack(config("a"))
-    assert ray.get(actor.is_held.remote())
-    seen = []
-    monkeypatch.setattr(
-        RecordedTrial, "step", lambda *_: seen.append(ray.get(actor.is_held.remote()))
-    )
-    starting.step()
-    assert seen == [False]
+def test_a_pack_that_is_kept_tells_what_has_ended_at_once_and_waits_ever_longer(pack, config):
+    kept = pack(config("a"))
+    last = to_the_end(kept)[-1]
+    assert told(last)["a"]["is_finished"]
+    assert not last["done"]
+    began = time.monotonic()
+    idle = [kept.train() for _ in range(12)]
+    assert all(result["is_over"] and not told(result) for result in idle)
+    pauses = [later["seconds"] - earlier["seconds"] for earlier, later in pairwise(idle)]
+    assert min(pauses) >= trainable.SHORTEST_PAUSE_SECONDS
+    assert pauses[-1] > 2 * pauses[0]
+    assert time.monotonic() - began < 12 * trainable.LONGEST_PAUSE_SECONDS
 
 
 def test_a_process_that_is_never_stepped_claims_nothing(pack, config, tmp_path):
@@ -344,4 +317,4 @@ def test_a_pack_whose_trials_have_ended_is_not_held_to_their_time_limit(pack, co
     time.sleep(0.1)
     assert told(started.train()) == {}
     time.sleep(0.1)
-    assert started.train()["done"]
+    assert started.train()["is_over"]
