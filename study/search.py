@@ -1,5 +1,6 @@
 """The conductor's two faces towards Ray Tune: a searcher and a scheduler of packs."""
 
+import pickle
 import re
 from math import ceil
 from pathlib import Path
@@ -42,7 +43,8 @@ class PackSearcher(Searcher):
         self._running.add(trial_id)
         return {
             **self._shared,
-            "tasks": [vars(trial.task()) for trial in trials],
+            # Tune copies what it can look into, and writes it out, item by item.
+            "tasks": pickle.dumps([trial.task() for trial in trials]),
             **self._room(self._conductor.is_roomy(trial_id), len(trials)),
         }
 

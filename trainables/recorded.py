@@ -5,8 +5,10 @@ import traceback
 from contextlib import suppress
 from typing import final
 
+import numpy as np
 import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load
 from torch import Tensor
 
@@ -219,19 +221,18 @@ def bound_table(run: TrialRun, classes: tuple[str, ...]) -> pa.Table:
 def example(run: TrialRun, study: StudyData) -> dict[str, Tensor]:
     """A few groups of held-out points, one per class, and their embeddings by the first model."""
     rows = run.splits[0].held_out
-    labels = torch.tensor(study.points.labels[rows])
-    size = min(EXAMPLE_POINTS, int(labels.bincount().max()))
-    members = [
-        places[:size]
-        for label in labels.unique()
-        if len(places := (labels == label).nonzero()[:, 0]) >= size
-    ]
-    chosen = torch.stack(members[:EXAMPLE_GROUPS])
-    points = study.points.take(rows[chosen.flatten().numpy()]).unflatten(0, chosen.shape)
+    chosen = rows[_few_groups(study.points.labels[rows])]
+    points = study.points.take(chosen.flatten()).unflatten(0, chosen.shape)
     model = run.models[0].eval()
-    return {
-        "points": points,
-        "embeddings": model(
-            points.to(model.device), torch.ones_like(chosen, dtype=torch.bool, device=model.device)
-        ).to(CPU),
-    }
+    mask = torch.ones(chosen.shape, dtype=torch.bool, device=model.device)
+    return {"points": points, "embeddings": model(points.to(model.device), mask).to(CPU)}
+
+
+def _few_groups(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Places ``[groups, points]`` of a group of each class that has enough points, or the most."""
+    order = np.argsort(labels, kind="stable")
+    _, starts, counts = np.unique(labels[order], return_index=True, return_counts=True)
+    size = min(EXAMPLE_POINTS, counts.max())
+    first = starts[counts >= size][:EXAMPLE_GROUPS, None]
+    places: NDArray[np.int64] = order[first + np.arange(size)]
+    return places

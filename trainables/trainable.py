@@ -1,5 +1,6 @@
 """The Ray Tune trainable: one process runs one pack of trials, stepped in lock-step."""
 
+import pickle
 import time
 from collections import deque
 from dataclasses import replace
@@ -30,7 +31,7 @@ TOLD_SECONDS = 2.0
 class PackTrainable(tune.Trainable):
     """Runs the trials of one pack until each is complete, pruned or failed.
 
-    Its configuration holds ``tasks`` (each a ``TrialTask`` as a dict), ``folder`` of all trials,
+    Its configuration holds ``tasks`` (a pickled list of ``TrialTask``), ``folder`` of all trials,
     ``gpus`` (its share of them) and ``has_more_memory`` (whether one that lacks it could have
     more); ``study``, ``rules``, ``threads``, ``is_stacked`` and ``limits`` come through the object
     store. A round trains every unfinished trial to its next validation; a step is a round, or a
@@ -107,7 +108,7 @@ class PackTrainable(tune.Trainable):
         self._began, self._pause_seconds = time.monotonic(), SHORTEST_PAUSE_SECONDS
         self._stopped: dict[str, str] = {}
         self._is_interrupted = False
-        tasks = [TrialTask(**task) for task in config["tasks"]]
+        tasks: list[TrialTask] = pickle.loads(config["tasks"])
         folder = place(config["folder"])
         # Not both at a time: the trials of the pack before, and these.
         self._trials = {}

@@ -1,5 +1,6 @@
 """The conductor with a real record and a real journal, and Ray Tune around it."""
 
+import pickle
 import shutil
 import time
 from collections import Counter
@@ -19,7 +20,6 @@ from study.tuning import Engine
 from tests.local_ray import local_ray
 from tests.study.files import accepted
 from trainables.attempt import Attempt, Outcome
-from trainables.tasks import TrialTask
 
 pytestmark = pytest.mark.ray
 MEAN, MAX = "linear+mean+triplet", "linear+max+triplet"
@@ -86,6 +86,10 @@ class Driver:
 
     def frozen(self, label=MEAN):
         return self.proposals[label]._study.get_trials(deepcopy=False)
+
+
+def tasks_of(configuration):
+    return pickle.loads(configuration["tasks"])
 
 
 @pytest.fixture(scope="module")
@@ -217,7 +221,7 @@ def test_a_trial_that_lacked_memory_runs_once_more_alone_and_on_a_whole_gpu(driv
     searcher.on_trial_complete("first")
     second = searcher.suggest("second")
     assert (second["gpus"], second["has_more_memory"]) == (1, False)
-    assert [TrialTask(**task) for task in second["tasks"]] == [large.task()]
+    assert tasks_of(second) == [large.task()]
     study.run("second", [large], state="failed", reason="out of memory: no room")
     assert study.told() == [TrialState.COMPLETE, TrialState.FAIL]
 
@@ -232,13 +236,13 @@ def test_a_trial_that_lacked_memory_waits_for_the_search_and_keeps_its_room_if_i
     for pack in ("second", "third"):
         suggested = searcher.suggest(pack)
         assert suggested["gpus"] == 0.5
-        (trial,) = (t for t in study.record.trials() if t.key == suggested["tasks"][0]["key"])
+        (trial,) = (t for t in study.record.trials() if t.key == tasks_of(suggested)[0].key)
         study.leave(trial)
         study.report(pack, {trial.key: FINISHED})
         searcher.on_trial_complete(pack)
     for pack in ("fourth", "fifth"):  # its process dies the first time
         suggested = searcher.suggest(pack)
-        assert suggested["tasks"][0]["key"] == large.key
+        assert tasks_of(suggested)[0].key == large.key
         assert (suggested["gpus"], suggested["has_more_memory"]) == (1, False)
         searcher.on_trial_complete(pack)
 
@@ -375,7 +379,7 @@ def test_the_only_pack_of_a_tuner_that_broke_down_is_to_blame(driver):
 def test_an_error_while_tune_calls_stops_the_study_and_is_kept(driver):
     study = driver(*ONE_EACH)
     searcher = PackSearcher(study.conductor, WHOLE, 1)
-    (task,) = searcher.suggest("pack")["tasks"]
+    (task,) = tasks_of(searcher.suggest("pack"))
     shutil.rmtree(study.record.trials_folder)
     study.record.trials_folder.touch()  # nothing can be written below a file
     searcher.on_trial_complete("pack", error=True)
@@ -540,8 +544,7 @@ def test_tune_is_given_the_tasks_of_a_pack_and_what_all_packs_share(driver):
     study = driver("budget.pack: 2")
     configuration = PackSearcher(study.conductor, WHOLE | {"folder": "there"}, 1).suggest("pack")
     assert configuration["folder"] == "there"
-    tasks = [TrialTask(**task) for task in configuration["tasks"]]
-    assert tasks == [trial.task() for trial in study.record.trials()]
+    assert tasks_of(configuration) == [trial.task() for trial in study.record.trials()]
 
 
 def test_tune_waits_while_as_many_packs_run_as_shall_run_at_once(driver):
@@ -556,13 +559,13 @@ def test_tune_waits_while_only_running_trials_can_bring_work_and_ends_after_them
     searcher = PackSearcher(study.conductor, WHOLE, 5)
 
     def end(pack, task):
-        study.leave(study.record.trial(task["key"]))
+        study.leave(study.record.trial(task.key))
         searcher.on_trial_complete(pack)
 
-    (searched,) = searcher.suggest("a")["tasks"]
+    (searched,) = tasks_of(searcher.suggest("a"))
     assert searcher.suggest("b") is None
     end("a", searched)
-    tested = {pack: searcher.suggest(pack)["tasks"][0] for pack in "cdef"}
+    tested = {pack: tasks_of(searcher.suggest(pack))[0] for pack in "cdef"}
     assert searcher.suggest("g") is None
     for pack, task in tested.items():
         end(pack, task)

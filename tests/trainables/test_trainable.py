@@ -1,7 +1,7 @@
 """Packs on a real Ray cluster of this machine; the trainable itself runs in the test's process."""
 
+import pickle
 import time
-from dataclasses import asdict
 from itertools import pairwise
 
 import pytest
@@ -30,14 +30,18 @@ def cluster():
         yield ray
 
 
+def packed(tasks, folder):
+    """The configuration of a pack of these trials."""
+    room = {"gpus": 0, "has_more_memory": False}
+    return {"tasks": pickle.dumps(tasks), "folder": str(folder), **room}
+
+
 @pytest.fixture
 def config(tmp_path):
     """Makes the configuration of a pack of the trials with these keys."""
 
     def configure(*keys, **training):
-        tasks = [asdict(task_of(key, **training)) for key in keys]
-        room = {"gpus": 0, "has_more_memory": False}
-        return {"tasks": tasks, "folder": str(tmp_path), **room}
+        return packed([task_of(key, **training) for key in keys], tmp_path)
 
     return configure
 
@@ -164,10 +168,8 @@ def test_a_stop_order_ends_one_trial_as_pruned_and_the_other_goes_on(pack, confi
     assert outcome_of(tmp_path, "b").metrics == alone.metrics
 
 
-def test_a_failing_trial_leaves_the_rest_of_its_pack_alone(pack, config, alone, tmp_path):
-    both = config("b")
-    both["tasks"] += config("a", learning_rate=1e38)["tasks"]
-    to_the_end(pack(both))
+def test_a_failing_trial_leaves_the_rest_of_its_pack_alone(pack, alone, tmp_path):
+    to_the_end(pack(packed([task_of("b"), task_of("a", learning_rate=1e38)], tmp_path)))
     assert outcome_of(tmp_path, "a").reason == "the loss became nan in epoch 1"
     assert outcome_of(tmp_path, "b").metrics == alone.metrics
 
@@ -210,11 +212,9 @@ def test_a_process_takes_the_next_pack_as_if_it_were_new(pack, config, alone, tm
 
 @pytest.mark.parametrize("packs", ["a b c", "cb a", "b ac"])
 def test_neither_the_order_of_trials_nor_their_packs_change_a_result(
-    pack, config, packs, each_alone, tmp_path
+    pack, packs, each_alone, tmp_path
 ):
-    configs = [
-        {**config(), "tasks": [asdict(DIFFERENT[key]) for key in keys]} for keys in packs.split()
-    ]
+    configs = [packed([DIFFERENT[key] for key in keys], tmp_path) for keys in packs.split()]
     process = pack(configs[0])
     to_the_end(process)
     for following in configs[1:]:
