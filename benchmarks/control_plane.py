@@ -94,16 +94,20 @@ def _run(conductor: Conductor, record: Record, pieces: int) -> list[float]:
     seconds = [0.0] * pieces
     while not conductor.is_finished:
         pack, began = f"pack-{done}", time.perf_counter()
-        trials = conductor.next_pack(pack)
+        with conductor.called_by_tune():
+            trials = conductor.next_pack(pack)
         spent = time.perf_counter() - began
         for trial in trials:
             _leave(record, trial)
         began = time.perf_counter()
         for trial in trials:
-            conductor.report(pack, {trial.key: ENDED}, 1.0)
-            conductor.settle()
+            with conductor.called_by_tune():
+                conductor.report(pack, {trial.key: ENDED}, 1.0)
+            with conductor.called_by_tune():
+                conductor.settle()
         if trials:
-            conductor.end(pack)
+            with conductor.called_by_tune():
+                conductor.end(pack)
         piece = min(pieces - 1, done * pieces // total)
         seconds[piece] += spent + time.perf_counter() - began
         done += len(trials)

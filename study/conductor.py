@@ -27,8 +27,8 @@ class Conductor:
 
     Publishing comes first and telling Optuna second, so a trial whose result is published is never
     run again, whenever the driver dies. A trial whose process died runs again, in a pack of its own
-    from then on: if it was to blame, it takes no other with it the next time. One that lacked
-    memory runs once more with all that there is: alone, and on a whole GPU.
+    from then on, for it may be to blame. One that lacked memory runs once more with all that there
+    is: alone, and on a whole GPU.
 
     Args:
         record: of the study.
@@ -50,6 +50,7 @@ class Conductor:
         self._config, self._record, self._observer = record.config, record, observer
         self._sizes = PackSizes(record.config.budget, concurrent)
         self._proposals = {proposal.label: proposal for proposal in proposals}
+        self._together = proposals[0].together
         self._queue = SearchQueue(record, self._proposals, unfinished)
         self._hold = Hold()
         self._confirmations = PendingConfirmations(record, proposals)
@@ -91,10 +92,11 @@ class Conductor:
             self.is_stopped, self.error = True, error
 
     @contextmanager
-    def stopping_at_errors(self) -> Iterator[None]:
-        """Stops the study at an error, which Tune, whom we are called by, would wrap or swallow."""
+    def called_by_tune(self) -> Iterator[None]:
+        """Stops the study at an error, which Tune would wrap or swallow; writes to Optuna once."""
         try:
-            yield
+            with self._together():
+                yield
         except Exception as error:
             self.stop(error)
 
@@ -124,9 +126,7 @@ class Conductor:
     def report(
         self, pack: str, members: dict[str, dict[str, float]], seconds: float
     ) -> dict[str, str]:
-        """Takes in one report of a pack: validations, and trials that have ended.
-
-        The pack waits for this before it steps again; what takes longer is left to :meth:`settle`.
+        """Takes in one report of a pack, which waits; :meth:`settle` does what takes longer.
 
         Args:
             pack: its name.
@@ -169,7 +169,7 @@ class Conductor:
 
     def end(self, pack: str, *, is_blamed: bool = True) -> None:
         """The pack's process is gone; what it did not finish is lost, unless we stopped it."""
-        # It may have died before it could say so itself.
+        # It may have died before it was there.
         self._hold.started(pack)
         self.settle()
         self._sizes.ended(pack)

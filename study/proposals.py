@@ -1,6 +1,7 @@
 """What Optuna decides: one durable Optuna study per combination, asked, reported to and told."""
 
 import warnings
+from contextlib import AbstractContextManager
 from typing import final
 from zlib import crc32
 
@@ -13,6 +14,7 @@ from optuna.trial import TrialState
 
 from study import samplers, warm_start
 from study.config import StudyConfig
+from study.journal import together
 from study.recent_history import RecentHistory
 from study.record import Record, Result, Trial
 from study.space import Combination
@@ -41,6 +43,7 @@ class Proposals:
     def __init__(self, record: Record, combination: Combination, storage: BaseStorage) -> None:
         config = record.config
         self._record, self._config, self._combination = record, config, combination
+        self._storage = storage
         self._asked: dict[str, optuna.Trial] = {}
         self._reported: dict[str, int] = {}
         self._study = optuna.create_study(
@@ -110,8 +113,9 @@ class Proposals:
             sampler = samplers.sharing(sampler, self._asked[like.key])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            trial = self._new(sampler)
-            planned = self._plan(trial)
+            with self.together():
+                trial = self._new(sampler)
+                planned = self._plan(trial)
         self.asked += 1
         self._asked[planned.key], self._reported[planned.key] = trial, 0
         return planned
@@ -121,6 +125,10 @@ class Proposals:
             return self._recent.ask(sampler)
         self._study.sampler = sampler
         return self._study.ask()
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is asked, reported and told within is made durable all at once, where it can be."""
+        return together(self._storage)
 
     def report(self, key: str, epoch: int, quality: float) -> bool:
         """Reports a validation; returns whether the pruner wants the trial to stop."""

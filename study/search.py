@@ -28,7 +28,7 @@ class PackSearcher(Searcher):
         self._running: set[str] = set()
 
     def suggest(self, trial_id: str) -> Any:
-        with self._conductor.stopping_at_errors():
+        with self._conductor.called_by_tune():
             return self._suggest(trial_id)
         return Searcher.FINISHED
 
@@ -58,7 +58,7 @@ class PackSearcher(Searcher):
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         self._running.remove(trial_id)
-        with self._conductor.stopping_at_errors():
+        with self._conductor.called_by_tune():
             self._conductor.end(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
@@ -78,7 +78,7 @@ class PackScheduler(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         stopped: dict[str, str] = {}
-        with self._conductor.stopping_at_errors():
+        with self._conductor.called_by_tune():
             members, seconds = dict(result["members"]), result["seconds"]
             stopped = self._conductor.report(trial.trial_id, members, seconds)
         if result["is_over"] and self._conductor.may_end():

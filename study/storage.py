@@ -4,13 +4,13 @@ import weakref
 from collections import Counter
 from pathlib import Path
 
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy.pool import NullPool
 
 from study.addresses import without_secrets
 from study.database import made, options
 from study.errors import RecordError
+from study.journal import Journal
 from study.record import Record
 
 JOURNAL = "optuna.journal"
@@ -76,4 +76,4 @@ def _open_journal(path: Path) -> BaseStorage:
         if whole != content:
             path.with_suffix(".torn").write_bytes(content)
             path.write_bytes(whole)
-    return JournalStorage(JournalFileBackend(str(path)))
+    return Journal(path)

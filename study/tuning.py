@@ -93,7 +93,7 @@ class Engine:
             tuner.fit()
 
     def _after_event(self) -> None:
-        with self._conductor.stopping_at_errors():
+        with self._conductor.called_by_tune():
             self._conductor.settle()
         self._on_step()
 

@@ -1,0 +1,85 @@
+"""Optuna's journal of a study, written by one process: what is said together costs one write."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, final
+
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
+
+
+def together(storage: BaseStorage) -> AbstractContextManager[None]:
+    """Has a journal make durable at the end, all at once, what is written to it within.
+
+    To be read from ``storage`` it is at once. Any other storage keeps its own ways.
+    """
+    return storage.together() if isinstance(storage, Journal) else nullcontext()
+
+
+@final
+class Journal(JournalStorage):
+    """A journal file that nobody else writes to meanwhile.
+
+    Args:
+        path: of the file; made where there is none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = _File(path)
+        super().__init__(self._file)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """As the function of that name; one within another makes durable what both have so far."""
+        before, self._file.is_gathering = self._file.is_gathering, True
+        try:
+            yield
+        finally:
+            self._file.is_gathering = before
+            self._file.flush()
+
+
+@final
+class _File(BaseJournalBackend):
+    """The file, and entries that are still to be written to it.
+
+    Nobody else writes, so there is nothing to read that this process has not written itself.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._file = path, JournalFileBackend(str(path))
+        self._written = path.read_bytes().count(b"\n")
+        self._waiting: list[dict[str, Any]] = []
+        self.is_gathering = False
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        if log_number_from < self._written:
+            yield from self._file.read_logs(log_number_from)
+        yield from self._waiting[max(0, log_number_from - self._written) :]
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        # As they will be read from the file.
+        self._waiting += json.loads(json.dumps(logs))
+        if not self.is_gathering:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what waits.
+
+        Raises:
+            OSError: if it cannot be written; it waits on then, and the file is as it was.
+        """
+        if not self._waiting:
+            return
+        size = self._path.stat().st_size
+        try:
+            self._file.append_logs(self._waiting)
+        except OSError:
+            # A part of a line would be continued by the next one.
+            os.truncate(self._path, size)
+            raise
+        self._written += len(self._waiting)
+        self._waiting = []
