@@ -95,7 +95,7 @@ class Engine:
     def _after_event(self) -> None:
         with self._conductor.called_by_tune():
             self._conductor.settle()
-        self._on_step()
+            self._on_step()
 
     def _trainable(self) -> Any:
         budget = self._study.config.budget

@@ -634,6 +634,17 @@ def test_a_pack_has_started_under_tune_before_it_reports(driver, cluster, monkey
         assert events.index(("started", pack)) < events.index(("report", pack))
 
 
+def test_a_display_that_is_gone_stops_the_study_and_not_tune(driver, cluster):
+    def fail():
+        raise BrokenPipeError
+
+    study = driver("budget.trials_per_combination: 2", "budget.pack: 1", UNREAD)
+    shared = {"folder": str(study.record.trials_folder)}
+    Engine(study.study, study.conductor, shared, 1, on_step=fail).run()
+    assert isinstance(study.conductor.error, BrokenPipeError)
+    assert study.told() == [TrialState.COMPLETE]  # the one that ran, of two
+
+
 def test_a_process_that_raises_is_told_by_tune_with_its_error(driver, cluster):
     study = driver(*ONE_EACH, UNREAD, "budget.retries: 0")
     shared = {"folder": "/dev/null/there"}
