@@ -14,7 +14,7 @@ from study.interruption import Interruption
 from study.lease import Lease
 from study.manifest import changes, manifest
 from study.overruns import Overruns
-from study.progress import Progress, Tally
+from study.progress import Progress, Tally, Terminal
 from study.projection import is_whole
 from study.proposals import Proposals
 from study.record import Record, Result, Trial
@@ -49,7 +49,7 @@ def launch(
     folder, wanted = root / study.config.name, manifest(study)
     record = open_record(folder, wanted)
     with (
-        Interruption(console or Console(stderr=True)) as interruption,
+        Interruption(console or Terminal()) as interruption,
         database.answering(record.config.storage.database),
         Lease(record) as lease,
     ):

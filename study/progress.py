@@ -19,6 +19,18 @@ PLAIN_SECONDS = 10.0
 
 
 @final
+class Terminal(Console):
+    """The standard error; once nobody reads it any more it is quiet, and the study goes on."""
+
+    def __init__(self) -> None:
+        super().__init__(stderr=True)
+
+    def on_broken_pipe(self) -> None:
+        """Does not end the program, as the console of any other would."""
+        self.quiet = True
+
+
+@final
 @dataclass
 class Tally:
     """How far a study is.

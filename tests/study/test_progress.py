@@ -1,6 +1,8 @@
 """What a terminal shows of a study, and what a file that stands in for one gets."""
 
+import os
 import re
+from contextlib import suppress
 from io import StringIO
 from types import SimpleNamespace
 
@@ -8,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from study import progress
-from study.progress import PLAIN_SECONDS, Progress, Tally
+from study.progress import PLAIN_SECONDS, Progress, Tally, Terminal
 from study.record import Result, Trial
 from trainables.attempt import Outcome
 
@@ -158,3 +160,16 @@ def test_a_terminal_keeps_one_line_of_it_at_the_end(clock):
     # The last thing that erases a line comes before the line that stays.
     kept = file.getvalue().rsplit("\x1b[2K", 1)[-1]
     assert kept == "0/8 trials: 0 complete, 0 pruned, 0 failed, 0 running\n"
+
+
+def test_a_terminal_that_is_gone_is_quiet(monkeypatch):
+    read, write = os.pipe()
+    os.close(read)
+    with suppress(BrokenPipeError), os.fdopen(write, "w", buffering=1) as gone:
+        monkeypatch.setattr("sys.stderr", gone)
+        terminal = Terminal()
+        assert not terminal.quiet
+        for _ in range(2):
+            with Progress(Tally(10, QUALITY), terminal) as shown:
+                shown.show()
+    assert terminal.quiet
