@@ -600,38 +600,32 @@ def test_every_epoch_of_every_trial_of_a_pack_reaches_optuna_through_tune(driver
         assert frozen.value == last
 
 
-def test_a_trial_that_is_pruned_trains_no_further_under_tune(driver, cluster, monkeypatch):
-    monkeypatch.setattr(Conductor, "_is_pruned", lambda self, trial, member: trial.seeds)
-    changes = ["search.training.epochs: 3", "budget.trials_per_combination: 3", "budget.pack: 3"]
-    study = driver(*changes, UNREAD)
-    shared = {"folder": str(study.record.trials_folder)}
-    Engine(study.study, study.conductor, shared, 1, on_step=lambda: None).run()
-    outcomes = [result.outcome for result in study.observed]
-    assert [outcome.reason for outcome in outcomes] == 3 * ["pruned after epoch 1"]
-    assert [len(outcome.history) for outcome in outcomes] == 3 * [1]
-
-
-def test_a_pack_has_started_under_tune_before_it_reports(driver, cluster, monkeypatch):
+def test_a_pack_under_tune_has_started_before_it_reports_and_hears_what_to_stop_before_it_goes_on(
+    driver, cluster, monkeypatch
+):
     events = []
     started, report = Conductor.started, Conductor.report
 
     def note_start(conductor, pack):
-        events.append(("started", pack))
+        events.append("started")
         started(conductor, pack)
 
-    def note_report(conductor, pack, *rest):
-        events.append(("report", pack))
-        return report(conductor, pack, *rest)
+    def note_report(conductor, *told):
+        events.append("report")
+        return report(conductor, *told)
 
     monkeypatch.setattr(Conductor, "started", note_start)
     monkeypatch.setattr(Conductor, "report", note_report)
-    study = driver("budget.trials_per_combination: 2", "budget.pack: 1", UNREAD)
+    monkeypatch.setattr(Conductor, "_is_pruned", lambda *_: True)
+    changes = ["search.training.epochs: 3", "budget.trials_per_combination: 3", "budget.pack: 3"]
+    study = driver(*changes, UNREAD)
     shared = {"folder": str(study.record.trials_folder)}
     Engine(study.study, study.conductor, shared, 1, on_step=lambda: None).run()
-    packs = list(dict.fromkeys(pack for _, pack in events))
-    assert len(packs) == 2
-    for pack in packs:
-        assert events.index(("started", pack)) < events.index(("report", pack))
+    assert events[:2] == ["started", "report"]
+    assert events.count("started") == 1
+    outcomes = [result.outcome for result in study.observed]
+    assert [outcome.reason for outcome in outcomes] == 3 * ["pruned after epoch 1"]
+    assert [len(outcome.history) for outcome in outcomes] == 3 * [1]
 
 
 def test_a_display_that_is_gone_stops_the_study_and_not_tune(driver, cluster):
