@@ -3,20 +3,12 @@
 import json
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, final
 
-from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
-
-
-def together(storage: BaseStorage) -> AbstractContextManager[None]:
-    """Has a journal make durable at the end, all at once, what is written to it within.
-
-    To be read from ``storage`` it is at once. Any other storage keeps its own ways.
-    """
-    return storage.together() if isinstance(storage, Journal) else nullcontext()
 
 
 @final
@@ -33,7 +25,10 @@ class Journal(JournalStorage):
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """As the function of that name; one within another makes durable what both have so far."""
+        """Makes durable at the end, all at once, what is written within; it is read at once.
+
+        One within another makes durable what both have so far.
+        """
         before, self._file.is_gathering = self._file.is_gathering, True
         try:
             yield

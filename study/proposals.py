@@ -1,7 +1,7 @@
 """What Optuna decides: one durable Optuna study per combination, asked, reported to and told."""
 
 import warnings
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import final
 from zlib import crc32
 
@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 from study import samplers, warm_start
 from study.config import StudyConfig
-from study.journal import together
+from study.journal import Journal
 from study.recent_history import RecentHistory
 from study.record import Record, Result, Trial
 from study.space import Combination
@@ -128,7 +128,7 @@ class Proposals:
 
     def together(self) -> AbstractContextManager[None]:
         """What is asked, reported and told within is made durable all at once, where it can be."""
-        return together(self._storage)
+        return self._storage.together() if isinstance(self._storage, Journal) else nullcontext()
 
     def report(self, key: str, epoch: int, quality: float) -> bool:
         """Reports a validation; returns whether the pruner wants the trial to stop."""

@@ -6,11 +6,11 @@ import os
 
 import optuna
 import pytest
-from optuna.storages import InMemoryStorage, JournalStorage
+from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from study.journal import Journal, together
+from study.journal import Journal
 
 
 def run(storage, trials=6):
@@ -66,7 +66,7 @@ def test_a_journal_holds_what_optunas_own_would(tmp_path, is_together):
     storage, own = Journal(tmp_path / "ours"), optunas_own(tmp_path / "theirs")
     run(own)
     if is_together:
-        with together(storage):
+        with storage.together():
             run(storage)
             before = found(storage)
     else:
@@ -82,7 +82,7 @@ def test_what_is_said_together_is_read_at_once_and_written_at_the_end(tmp_path):
     storage = Journal(tmp_path / "journal")
     study = run(storage, trials=0)
     before = lines(tmp_path / "journal")
-    with together(storage):
+    with storage.together():
         trial = study.ask()
         trial.suggest_float("margin", 0.05, 0.5)
         assert list(study.trials[0].params) == ["margin"]
@@ -104,9 +104,9 @@ def test_the_inner_of_two_writes_what_both_have_and_the_outer_goes_on(tmp_path):
     storage = Journal(tmp_path / "journal")
     study = run(storage, trials=0)
     before = lines(tmp_path / "journal")
-    with together(storage):
+    with storage.together():
         study.ask()
-        with together(storage):
+        with storage.together():
             study.ask()
         assert lines(tmp_path / "journal") == before + 2
         study.ask()
@@ -117,7 +117,7 @@ def test_the_inner_of_two_writes_what_both_have_and_the_outer_goes_on(tmp_path):
 def test_an_error_loses_nothing_of_what_was_said(tmp_path):
     storage = Journal(tmp_path / "journal")
     study = run(storage, trials=0)
-    with pytest.raises(ZeroDivisionError), together(storage):
+    with pytest.raises(ZeroDivisionError), storage.together():
         _ = study.ask().number / 0
     assert len(found(optunas_own(tmp_path / "journal"))) == 1
     study.ask()
@@ -137,16 +137,9 @@ def test_what_could_not_be_written_leaves_no_half_line_and_is_written_later(tmp_
 
     with monkeypatch.context() as broken:
         broken.setattr(JournalFileBackend, "append_logs", fail)
-        with pytest.raises(OSError, match="No space left"), together(storage):
+        with pytest.raises(OSError, match="No space left"), storage.together():
             study.ask()
         assert path.read_bytes() == before
-    with together(storage):
+    with storage.together():
         study.ask()
     assert len(found(optunas_own(path))) == 2
-
-
-def test_another_storage_is_left_as_it_is():
-    storage = InMemoryStorage()
-    with together(storage):
-        study = run(storage, trials=1)
-    assert len(study.trials) == 1

@@ -42,6 +42,25 @@ class Driver:
         return self.proposals._study.get_trials(deepcopy=False)
 
 
+def test_a_proposal_is_durable_before_it_is_planned_and_a_report_with_those_beside_it(tmp_path):
+    driver = Driver(tmp_path)
+    before = driver.journal.read_bytes()
+    with driver.proposals.together():
+        trial = driver.ask()
+        asked = driver.journal.read_bytes()
+        assert len(asked) > len(before)
+        driver.proposals.report(trial.key, 1, 0.5)
+        assert driver.journal.read_bytes() == asked
+    assert driver.journal.read_bytes().count(b"\n") == asked.count(b"\n") + 1
+
+
+def test_a_storage_in_a_database_is_written_in_its_own_way(tmp_path):
+    driver = Driver(tmp_path, f"storage.database: sqlite:///{tmp_path}/optuna.db")
+    with driver.proposals.together():
+        driver.finish(driver.ask())
+    assert [trial.state for trial in driver.frozen()] == [TrialState.COMPLETE]
+
+
 def test_a_proposal_is_a_trial_of_the_record(tmp_path):
     driver = Driver(tmp_path)
     trial = driver.ask()
