@@ -1,11 +1,12 @@
 """What a trial costs the driver when training costs nothing: 100, 1,000 and 10,000 trials.
 
-    python benchmarks/control_plane.py [100 1000 10000]
+    python benchmarks/control_plane.py [100 1000 10000] [--rounds 5]
 
 Conductor, Optuna's journal and the study's record are the real ones; in place of Ray and a pack's
 process, outcomes are written as that leaves them, which is not counted. Printed are milliseconds of
 the driver for a trial, over all and over the last tenth, by how much memory grew, and how long the
-next driver takes to read all of it and go on.
+next driver takes to read all of it and go on. Machines are noisy: each round runs all numbers of
+trials in turn, and medians are printed, of memory the most.
 """
 
 import resource
@@ -13,7 +14,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import Any, NamedTuple
 
 import click
 
@@ -47,15 +49,36 @@ ENDED = {"epoch": 1, "quality": 0.5, "is_finished": 1, "lacks_memory": 0}
 @click.command()
 @click.argument("counts", nargs=-1, type=int)
 @click.option("--sampler", default="tpe", show_default=True)
-def command(counts: tuple[int, ...], sampler: str) -> None:
+@click.option("--rounds", default=1, show_default=True)
+def command(counts: tuple[int, ...], sampler: str, rounds: int) -> None:
     """Measure the driver's own cost of a trial."""
+    found: dict[int, list[Measured]] = {count: [] for count in counts or (100, 1000, 10_000)}
+    # All are removed at the end: for half a minute Linux looks for new files past those it lost.
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(rounds):
+            for count, of_count in found.items():
+                own = Path(folder) / f"{count}-{number}"
+                own.mkdir()
+                of_count.append(_measured(own, count, sampler))
     click.echo(f"{'trials':>7}{'ms a trial':>12}{'at the end':>12}{'MiB more':>10}{'resume s':>10}")
-    for count in counts or (100, 1000, 10_000):
-        with tempfile.TemporaryDirectory() as folder:
-            click.echo(_measured(Path(folder), count, sampler))
+    for count, of_count in found.items():
+        each, last, grown, resumed = zip(*of_count, strict=True)
+        click.echo(
+            f"{count:>7}{median(each):>12.1f}{median(last):>12.1f}"
+            f"{max(grown):>10.0f}{median(resumed):>10.1f}"
+        )
 
 
-def _measured(folder: Path, count: int, sampler: str) -> str:
+class Measured(NamedTuple):
+    """What a study cost: milliseconds a trial, the same at its end, MiB, and seconds to resume."""
+
+    each: float
+    last: float
+    grown: float
+    resumed: float
+
+
+def _measured(folder: Path, count: int, sampler: str) -> Measured:
     file = folder / "control.yaml"
     file.write_text(STUDY.replace("TRIALS", str(count)).replace("SAMPLER", sampler))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -66,9 +89,8 @@ def _measured(folder: Path, count: int, sampler: str) -> str:
     assert not conductor.next_pack("once more")
     resumed = time.perf_counter() - began
     assert len(record.results()) >= count
-    each = 1e3 * sum(seconds) / count
     last = 1e3 * seconds[-1] / (count / 10)
-    return f"{count:>7}{each:>12.1f}{last:>12.1f}{grown / MIB:>10.0f}{resumed:>10.1f}"
+    return Measured(1e3 * sum(seconds) / count, last, grown / MIB, resumed)
 
 
 def _driver(file: Path) -> tuple[Conductor, Record]:

@@ -41,13 +41,15 @@ class Journal(JournalStorage):
 class _File(BaseJournalBackend):
     """The file, and entries that are still to be written to it.
 
-    Nobody else writes, so there is nothing to read that this process has not written itself.
+    Nobody else writes, so there is nothing to read that this process has not written itself, and
+    no lock to take: Optuna's is a file, made and removed for every write, and one that a killed
+    driver left would have to be waited for.
     """
 
     def __init__(self, path: Path) -> None:
         self._path, self._file = path, JournalFileBackend(str(path))
         self._written = path.read_bytes().count(b"\n")
-        self._waiting: list[dict[str, Any]] = []
+        self._lines, self._waiting = list[str](), list[dict[str, Any]]()
         self.is_gathering = False
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
@@ -56,8 +58,10 @@ class _File(BaseJournalBackend):
         yield from self._waiting[max(0, log_number_from - self._written) :]
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        lines = [json.dumps(log, separators=(",", ":")) for log in logs]
+        self._lines += lines
         # As they will be read from the file.
-        self._waiting += json.loads(json.dumps(logs))
+        self._waiting += map(json.loads, lines)
         if not self.is_gathering:
             self.flush()
 
@@ -71,10 +75,13 @@ class _File(BaseJournalBackend):
             return
         size = self._path.stat().st_size
         try:
-            self._file.append_logs(self._waiting)
+            with self._path.open("ab") as file:
+                file.write("".join(f"{line}\n" for line in self._lines).encode())
+                file.flush()
+                os.fsync(file.fileno())
         except OSError:
             # A part of a line would be continued by the next one.
             os.truncate(self._path, size)
             raise
         self._written += len(self._waiting)
-        self._waiting = []
+        self._lines, self._waiting = [], []

@@ -1,8 +1,7 @@
 """The journal of a study, beside the one that Optuna would have written."""
 
-import errno
-import json
-import os
+import resource
+from contextlib import contextmanager
 
 import optuna
 import pytest
@@ -124,22 +123,25 @@ def test_an_error_loses_nothing_of_what_was_said(tmp_path):
     assert len(found(optunas_own(tmp_path / "journal"))) == 2
 
 
-def test_what_could_not_be_written_leaves_no_half_line_and_is_written_later(tmp_path, monkeypatch):
+@contextmanager
+def room_for(more, path):
+    """As on a full disk: the file can grow by so many bytes, and then no more."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + more, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_what_could_not_be_written_leaves_no_half_line_and_is_written_later(tmp_path):
     path = tmp_path / "journal"
     storage = Journal(path)
     study = run(storage, trials=0)
     before = path.read_bytes()
-
-    def fail(backend, logs):
-        with path.open("ab") as opened:
-            opened.write(json.dumps(logs[0]).encode()[:10])
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as broken:
-        broken.setattr(JournalFileBackend, "append_logs", fail)
-        with pytest.raises(OSError, match="No space left"), storage.together():
-            study.ask()
-        assert path.read_bytes() == before
+    with room_for(10, path), pytest.raises(OSError, match="File too large"), storage.together():
+        study.ask()
+    assert path.read_bytes() == before
     with storage.together():
         study.ask()
     assert len(found(optunas_own(path))) == 2
