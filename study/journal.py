@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, final
@@ -17,10 +17,11 @@ class Journal(JournalStorage):
 
     Args:
         path: of the file; made where there is none.
+        guard: called before every write; raises where another driver has taken over.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = _File(path)
+    def __init__(self, path: Path, guard: Callable[[], None]) -> None:
+        self._file = _File(path, guard)
         super().__init__(self._file)
 
     @contextmanager
@@ -43,11 +44,12 @@ class _File(BaseJournalBackend):
 
     Nobody else writes, so there is nothing to read that this process has not written itself, and
     no lock to take: Optuna's is a file, made and removed for every write, and one that a killed
-    driver left would have to be waited for.
+    driver left would have to be waited for. A driver that was frozen, and wakes up when another has
+    taken over, must not: what follows a line of its would be taken for another trial's.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._file = path, JournalFileBackend(str(path))
+    def __init__(self, path: Path, guard: Callable[[], None]) -> None:
+        self._path, self._file, self._guard = path, JournalFileBackend(str(path)), guard
         self._written = path.read_bytes().count(b"\n")
         self._lines, self._waiting = list[str](), list[dict[str, Any]]()
         self.is_gathering = False
@@ -73,6 +75,7 @@ class _File(BaseJournalBackend):
         """
         if not self._waiting:
             return
+        self._guard()
         size = self._path.stat().st_size
         try:
             with self._path.open("ab") as file:

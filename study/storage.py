@@ -28,7 +28,7 @@ def open_storage(record: Record) -> BaseStorage:
         storage = _open_database(url)
     else:
         assert isinstance(record.folder, Path), "the lease was to be had only on this machine"
-        storage = _open_journal(record.folder / JOURNAL)
+        storage = Journal(_mended(record.folder / JOURNAL), record.guard)
     _require_history(record, storage, without_secrets(url) if url else JOURNAL)
     return storage
 
@@ -63,17 +63,15 @@ def _open_database(url: str) -> BaseStorage:
     return storage
 
 
-def _open_journal(path: Path) -> BaseStorage:
-    """The journal file of a study, mended after a crash.
+def _mended(journal: Path) -> Path:
+    """A journal without a last line that a crash cut in the middle, on which Optuna would choke.
 
-    A lock left by a killed driver is removed, and a last line that was cut in the middle is dropped
-    (the file as it was is kept beside it): Optuna would wait for the one and choke on the other.
+    The file as it was is kept beside it.
     """
-    Path(f"{path}.lock").unlink(missing_ok=True)
-    if path.exists():
-        content = path.read_bytes()
+    if journal.exists():
+        content = journal.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
         if whole != content:
-            path.with_suffix(".torn").write_bytes(content)
-            path.write_bytes(whole)
-    return Journal(path)
+            journal.with_suffix(".torn").write_bytes(content)
+            journal.write_bytes(whole)
+    return journal

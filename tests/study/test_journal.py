@@ -52,6 +52,10 @@ def found(storage):
     ]
 
 
+def opened(path):
+    return Journal(path, guard=lambda: None)
+
+
 def optunas_own(path):
     return JournalStorage(JournalFileBackend(str(path)))
 
@@ -62,7 +66,7 @@ def lines(path):
 
 @pytest.mark.parametrize("is_together", [True, False])
 def test_a_journal_holds_what_optunas_own_would(tmp_path, is_together):
-    storage, own = Journal(tmp_path / "ours"), optunas_own(tmp_path / "theirs")
+    storage, own = opened(tmp_path / "ours"), optunas_own(tmp_path / "theirs")
     run(own)
     if is_together:
         with storage.together():
@@ -73,12 +77,12 @@ def test_a_journal_holds_what_optunas_own_would(tmp_path, is_together):
         before = found(storage)
     assert before == found(storage) == found(own)
     assert found(optunas_own(tmp_path / "ours")) == found(own)
-    assert found(Journal(tmp_path / "ours")) == found(own)
+    assert found(opened(tmp_path / "ours")) == found(own)
     assert lines(tmp_path / "ours") == lines(tmp_path / "theirs")
 
 
 def test_what_is_said_together_is_read_at_once_and_written_at_the_end(tmp_path):
-    storage = Journal(tmp_path / "journal")
+    storage = opened(tmp_path / "journal")
     study = run(storage, trials=0)
     before = lines(tmp_path / "journal")
     with storage.together():
@@ -90,7 +94,7 @@ def test_what_is_said_together_is_read_at_once_and_written_at_the_end(tmp_path):
 
 
 def test_alone_everything_is_written_at_once(tmp_path):
-    storage = Journal(tmp_path / "journal")
+    storage = opened(tmp_path / "journal")
     study = run(storage, trials=0)
     before = lines(tmp_path / "journal")
     trial = study.ask()
@@ -100,7 +104,7 @@ def test_alone_everything_is_written_at_once(tmp_path):
 
 
 def test_the_inner_of_two_writes_what_both_have_and_the_outer_goes_on(tmp_path):
-    storage = Journal(tmp_path / "journal")
+    storage = opened(tmp_path / "journal")
     study = run(storage, trials=0)
     before = lines(tmp_path / "journal")
     with storage.together():
@@ -114,7 +118,7 @@ def test_the_inner_of_two_writes_what_both_have_and_the_outer_goes_on(tmp_path):
 
 
 def test_an_error_loses_nothing_of_what_was_said(tmp_path):
-    storage = Journal(tmp_path / "journal")
+    storage = opened(tmp_path / "journal")
     study = run(storage, trials=0)
     with pytest.raises(ZeroDivisionError), storage.together():
         _ = study.ask().number / 0
@@ -136,7 +140,7 @@ def room_for(more, path):
 
 def test_what_could_not_be_written_leaves_no_half_line_and_is_written_later(tmp_path):
     path = tmp_path / "journal"
-    storage = Journal(path)
+    storage = opened(path)
     study = run(storage, trials=0)
     before = path.read_bytes()
     with room_for(10, path), pytest.raises(OSError, match="File too large"), storage.together():

@@ -17,7 +17,9 @@ from study.holder import Holder
 from study.lease import Lease, is_held
 from study.lease_place import lease_place
 from study.manifest import manifest
+from study.proposals import Proposals
 from study.record import Record, Trial
+from study.storage import open_storage
 from tests.study.files import accepted
 from trainables.attempt import Outcome
 
@@ -76,6 +78,27 @@ def publish(record, pipe):
             pipe.send("published")
     except RecordError as error:
         pipe.send(error.problems[0])
+
+
+def propose(record, pipe):
+    try:
+        with Lease(record) as held:
+            record.guard = held.require
+            (combination,) = accepted(record.folder.parent).combinations
+            proposals = Proposals(record, combination, open_storage(record))
+            record.plan(proposals.ask())
+            pipe.send("planned")
+            pipe.recv()
+            record.plan(proposals.ask())
+            pipe.send("planned")
+    except RecordError as error:
+        pipe.send(error.problems[0])
+
+
+def files(record):
+    """What every file of a study holds, but the lease."""
+    paths = [path for path in record.folder.rglob("*") if path.is_file()]
+    return {path: path.read_bytes() for path in paths if not path.name.startswith("lease")}
 
 
 def gone():
@@ -170,18 +193,22 @@ def test_of_several_drivers_that_start_at_once_one_takes_the_lease(record):
     assert not is_held(record)
 
 
-def test_a_frozen_driver_whose_lease_was_taken_publishes_nothing(record, short_beats, monkeypatch):
-    frozen, pipe = started(publish, record)
+@pytest.mark.parametrize("work", [publish, propose])
+def test_a_frozen_driver_whose_lease_was_taken_leaves_nothing(
+    record, short_beats, monkeypatch, work
+):
+    frozen, pipe = started(work, record)
     assert pipe.recv() == "planned"
     os.kill(frozen.pid, signal.SIGSTOP)
     monkeypatch.setattr(holder, "machine", lambda: ELSEWHERE)
     with Lease(record):
-        pipe.send("publish")
+        before = files(record)
+        pipe.send("go on")
         os.kill(frozen.pid, signal.SIGCONT)
         refusal = f"is in use by process {os.getpid()} on {socket.gethostname()}; "
         assert pipe.recv().startswith(refusal)
         frozen.join()
-        assert record.results() == []
+        assert files(record) == before
         assert lease_place(record).read().process == os.getpid()
 
 

@@ -45,13 +45,6 @@ def test_a_journal_cut_in_the_middle_of_a_line_is_mended_and_kept(tmp_path):
     assert ask(*started(tmp_path)).number == 1
 
 
-def test_a_lock_left_by_a_killed_driver_does_not_hold_up_the_next(tmp_path):
-    record, _ = started(tmp_path)
-    journal = record.folder / "optuna.journal"
-    (record.folder / "optuna.journal.lock").symlink_to(journal)
-    assert ask(*started(tmp_path)).number == 0
-
-
 def test_in_a_database_trials_are_proposed_and_continued_as_in_a_journal(tmp_path, database):
     in_journal = [ask(*started(tmp_path / "a")) for _ in range(3)]
     change = f"storage.database: {database}"
