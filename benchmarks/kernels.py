@@ -10,12 +10,13 @@
 - ``packs``: an epoch of members of an MLP on the digits, as one, beside one after the other.
 
 Every measurement runs in a process of its own, which keeps freed memory as that of a pack does: the
-median of some calls, and by how much memory grew at its peak. Ratios are theirs over ours.
+median of some calls, and by how much memory grew at its peak. Losses and bounds are measured three
+times, in turn with what is beside them. Ratios are theirs over ours.
 """
 
 import multiprocessing
 import resource
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from statistics import median
 from time import perf_counter
@@ -30,8 +31,6 @@ ENOUGH, LONG = 1.0, 10.0
 """Seconds of calls after which there are enough, of at least three; and whatever their number."""
 MIB = 1 << 20
 SIZES = (128, 256, 512, 1024, 2048, 4096)
-SPACE = 12 << 30
-"""Bytes that a call may take; what needs more is not tried."""
 
 
 class Measured(NamedTuple):
@@ -42,7 +41,7 @@ class Measured(NamedTuple):
 
 
 class Line(NamedTuple):
-    """Two ways to one result; the other is None where it takes too much memory or time."""
+    """Two ways to one result; the other is None where it takes too much time."""
 
     name: str
     ours: Measured
@@ -58,6 +57,15 @@ def measured(call: Callable[[], Any]) -> Measured:
     found: Measured = receiver.recv()
     process.join()
     return found
+
+
+def _in_turn(*calls: Callable[[], Any]) -> list[Measured]:
+    """Each of some calls three times: a machine changes between one and the next."""
+    rounds = [[measured(call) for call in calls] for _ in range(3)]
+    return [
+        Measured(median(one.seconds for one in of_call), max(one.memory for one in of_call))
+        for of_call in zip(*rounds, strict=True)
+    ]
 
 
 def _measure(call: Callable[[], Any]) -> Measured:
@@ -109,25 +117,18 @@ def losses() -> Iterator[Line]:
         found: Tensor = triplets(points, labels, semi_hard(points, labels))
         return found
 
-    cases: list[tuple[str, Any, Any, int]] = [
-        ("triplet all", TripletLoss(margin=0.2), triplets, 3),
-        ("triplet semi-hard", TripletLoss(margin=0.2, mining="semi_hard"), mined, 3),
-        ("infonce others", InfonceLoss(contrast="others"), losses.SupConLoss(0.1), 2),
-        ("contrastive", ContrastiveLoss(positive_margin=0.0, negative_margin=1.0), pairs, 2),
+    cases: list[tuple[str, Any, Any]] = [
+        ("triplet all", TripletLoss(margin=0.2), triplets),
+        ("triplet semi-hard", TripletLoss(margin=0.2, mining="semi_hard"), mined),
+        ("infonce others", InfonceLoss(contrast="others"), losses.SupConLoss(0.1)),
+        ("contrastive", ContrastiveLoss(positive_margin=0.0, negative_margin=1.0), pairs),
     ]
-    for name, ours, other, power in cases:
+    for name, ours, other in cases:
         for count in SIZES:
             points, labels = rows(count)
             compare = partial(_compared, ours, LabelledEmbeddings)
-            # Each triplet of a class has 7 positives: indices, distances and their gradients.
-            needed = 80 * count * (EACH * count if power == 3 else count)
-            yield Line(
-                f"{name}, n = {count}",
-                measured(partial(_with_gradient, compare, points, labels)),
-                measured(partial(_with_gradient, other, points, labels))
-                if needed < SPACE
-                else None,
-            )
+            calls = (partial(_with_gradient, loss, points, labels) for loss in (compare, other))
+            yield Line(f"{name}, n = {count}", *_in_turn(*calls))
 
 
 def _compared(loss: Any, labelled: Any, points: Tensor, labels: Tensor) -> Tensor:
@@ -162,14 +163,8 @@ def bounds() -> Iterator[Line]:
         points, _ = rows(count)
         labels = torch.arange(count) % 10
         doubles = points.double()
-        calls = (partial(margin, points, labels), partial(_products, doubles))
-        # In turn: a machine changes between one and the other where they take long.
-        rounds = [[measured(call) for call in calls] for _ in range(3)]
-        yield Line(f"margin, n = {count}", *map(_typical, zip(*rounds, strict=True)))
-
-
-def _typical(found: Sequence[Measured]) -> Measured:
-    return Measured(median(of.seconds for of in found), max(of.memory for of in found))
+        calls = partial(margin, points, labels), partial(_products, doubles)
+        yield Line(f"margin, n = {count}", *_in_turn(*calls))
 
 
 def _products(points: Tensor) -> None:
