@@ -16,7 +16,7 @@ class Journal(JournalStorage):
     """A journal file that nobody else writes to meanwhile.
 
     Args:
-        path: of the file; made where there is none.
+        path: of the file; made where there is none, and mended after a crash.
         guard: called before every write; raises where another driver has taken over.
     """
 
@@ -49,21 +49,19 @@ class _File(BaseJournalBackend):
     """
 
     def __init__(self, path: Path, guard: Callable[[], None]) -> None:
+        self._written = _mended(path)
         self._path, self._file, self._guard = path, JournalFileBackend(str(path)), guard
-        self._written = path.read_bytes().count(b"\n")
-        self._lines, self._waiting = list[str](), list[dict[str, Any]]()
+        self._waiting: list[str] = []
         self.is_gathering = False
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         if log_number_from < self._written:
             yield from self._file.read_logs(log_number_from)
-        yield from self._waiting[max(0, log_number_from - self._written) :]
+        # As they will be read from the file.
+        yield from map(json.loads, self._waiting[max(0, log_number_from - self._written) :])
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        lines = [json.dumps(log, separators=(",", ":")) for log in logs]
-        self._lines += lines
-        # As they will be read from the file.
-        self._waiting += map(json.loads, lines)
+        self._waiting += (json.dumps(log, separators=(",", ":")) for log in logs)
         if not self.is_gathering:
             self.flush()
 
@@ -79,7 +77,7 @@ class _File(BaseJournalBackend):
         size = self._path.stat().st_size
         try:
             with self._path.open("ab") as file:
-                file.write("".join(f"{line}\n" for line in self._lines).encode())
+                file.write("".join(f"{line}\n" for line in self._waiting).encode())
                 file.flush()
                 os.fsync(file.fileno())
         except OSError:
@@ -87,4 +85,17 @@ class _File(BaseJournalBackend):
             os.truncate(self._path, size)
             raise
         self._written += len(self._waiting)
-        self._lines, self._waiting = [], []
+        self._waiting = []
+
+
+def _mended(journal: Path) -> int:
+    """Lines of a journal, without a last one that a crash cut in the middle: Optuna chokes on it.
+
+    The file as it was is kept beside it.
+    """
+    content = journal.read_bytes() if journal.exists() else b""
+    whole = content[: content.rfind(b"\n") + 1]
+    if whole != content:
+        journal.with_suffix(".torn").write_bytes(content)
+        journal.write_bytes(whole)
+    return whole.count(b"\n")

@@ -28,7 +28,7 @@ def open_storage(record: Record) -> BaseStorage:
         storage = _open_database(url)
     else:
         assert isinstance(record.folder, Path), "the lease was to be had only on this machine"
-        storage = Journal(_mended(record.folder / JOURNAL), record.guard)
+        storage = Journal(record.folder / JOURNAL, record.guard)
     _require_history(record, storage, without_secrets(url) if url else JOURNAL)
     return storage
 
@@ -61,17 +61,3 @@ def _open_database(url: str) -> BaseStorage:
     # Connections are kept for the next question, and closed with the storage.
     weakref.finalize(storage, storage.engine.dispose)
     return storage
-
-
-def _mended(journal: Path) -> Path:
-    """A journal without a last line that a crash cut in the middle, on which Optuna would choke.
-
-    The file as it was is kept beside it.
-    """
-    if journal.exists():
-        content = journal.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if whole != content:
-            journal.with_suffix(".torn").write_bytes(content)
-            journal.write_bytes(whole)
-    return journal

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 
 import pytest
@@ -73,34 +74,38 @@ def take(record, pipe):
         pipe.send(error.problems[0])
 
 
+@contextmanager
+def driving(record, pipe):
+    """A driver at work, until it is refused; what is given has it wait."""
+
+    def pause():
+        rest(held)
+        pipe.send("planned")
+        pipe.recv()
+
+    with Lease(record) as held:
+        record.guard = held.require
+        try:
+            yield pause
+            pipe.send("went on")
+        except RecordError as error:
+            pipe.send(error.problems[0])
+
+
 def publish(record, pipe):
-    try:
-        with Lease(record) as held:
-            record.guard = held.require
-            record.plan(TRIAL)
-            rest(held)
-            pipe.send("planned")
-            pipe.recv()
-            record.publish(TRIAL, 1, OUTCOME)
-            pipe.send("published")
-    except RecordError as error:
-        pipe.send(error.problems[0])
+    with driving(record, pipe) as pause:
+        record.plan(TRIAL)
+        pause()
+        record.publish(TRIAL, 1, OUTCOME)
 
 
 def propose(record, pipe):
-    try:
-        with Lease(record) as held:
-            record.guard = held.require
-            (combination,) = accepted(record.folder.parent).combinations
-            proposals = Proposals(record, combination, open_storage(record))
-            record.plan(proposals.ask())
-            rest(held)
-            pipe.send("planned")
-            pipe.recv()
-            record.plan(proposals.ask())
-            pipe.send("planned")
-    except RecordError as error:
-        pipe.send(error.problems[0])
+    with driving(record, pipe) as pause:
+        (combination,) = accepted(record.folder.parent).combinations
+        proposals = Proposals(record, combination, open_storage(record))
+        record.plan(proposals.ask())
+        pause()
+        record.plan(proposals.ask())
 
 
 def files(record):
