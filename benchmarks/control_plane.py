@@ -6,7 +6,8 @@ Conductor, Optuna's journal and the study's record are the real ones; in place o
 process, outcomes are written as that leaves them, which is not counted. Printed are milliseconds of
 the driver for a trial, over all and over the last tenth, by how much memory grew, and how long the
 next driver takes to read all of it and go on. Machines are noisy: each round runs all numbers of
-trials in turn, and medians are printed, of memory the most.
+trials in turn, below a thousand as often as makes a thousand, and medians are printed, of memory
+the most.
 """
 
 import resource
@@ -55,11 +56,12 @@ def command(counts: tuple[int, ...], sampler: str, rounds: int) -> None:
     found: dict[int, list[Measured]] = {count: [] for count in counts or (100, 1000, 10_000)}
     # All are removed at the end: for half a minute Linux looks for new files past those it lost.
     with tempfile.TemporaryDirectory() as folder:
-        for number in range(rounds):
+        for _ in range(rounds):
             for count, of_count in found.items():
-                own = Path(folder) / f"{count}-{number}"
-                own.mkdir()
-                of_count.append(_measured(own, count, sampler))
+                for _ in range(max(1, 1000 // count)):
+                    own = Path(folder) / f"{count}-{len(of_count)}"
+                    own.mkdir()
+                    of_count.append(_measured(own, count, sampler))
     click.echo(f"{'trials':>7}{'ms a trial':>12}{'at the end':>12}{'MiB more':>10}{'resume s':>10}")
     for count, of_count in found.items():
         each, last, grown, resumed = zip(*of_count, strict=True)

@@ -57,9 +57,9 @@ class Proposals:
         states = [trial.state for trial in self._study.get_trials(deepcopy=False)]
         self.asked = len(states) - states.count(TrialState.WAITING)
         self._begin_with_known()
-        is_modelled = config.algorithm.sampler in samplers.MODELLING
-        is_limited = is_modelled and len(config.protocol.objectives) == 1
-        self._recent = RecentHistory(self._study) if is_limited else None
+        is_limited = config.algorithm.sampler in samplers.LIMITED
+        has_one = len(config.protocol.objectives) == 1
+        self._recent = RecentHistory(self._study) if is_limited and has_one else None
 
     @property
     def label(self) -> str:
@@ -108,7 +108,8 @@ class Proposals:
             int(np.random.SeedSequence([self._config.seed, label, *more]).generate_state(1)[0])
             for more in ([1 + self.asked], [0])
         )
-        sampler = samplers.sampler(self._config, seed, fixed)
+        good = self._recent.good if self._recent else None
+        sampler = samplers.sampler(self._config, seed, fixed, good)
         if like is not None:
             sampler = samplers.sharing(sampler, self._asked[like.key])
         with warnings.catch_warnings():

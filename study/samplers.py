@@ -11,17 +11,21 @@ from optuna.samplers import BaseSampler
 
 from study.config import StudyConfig
 
-MODELLING = ("tpe", "gp")
-"""Samplers that fit a model to all trials they look at, each time anew."""
+LIMITED = ("tpe", "gp", "random")
+"""Samplers that are shown a part of a long history: they keep nothing from ask to ask."""
 
 
-def sampler(config: StudyConfig, seed: int, fixed_seed: int) -> BaseSampler:
+def sampler(
+    config: StudyConfig, seed: int, fixed_seed: int, good: Callable[[int], int] | None = None
+) -> BaseSampler:
     """The study's sampler, made anew for every ask so that its proposals follow from the history.
 
     Args:
         config: the study.
         seed: differs from ask to ask, or proposals made after a restart would repeat.
         fixed_seed: the same for a combination, for sequences that must continue.
+        good: of how many trials TPE makes its model of good ones, from how many it looks at;
+            Optuna's own tenth, of 25 at most, if left out.
     """
     startup = startup_trials(config)
     make: dict[str, Callable[[], BaseSampler]] = {
@@ -30,6 +34,7 @@ def sampler(config: StudyConfig, seed: int, fixed_seed: int) -> BaseSampler:
             multivariate=True,
             group=True,
             constant_liar=True,
+            gamma=good,
             seed=seed,
         ),
         "random": lambda: optuna.samplers.RandomSampler(seed=seed),
@@ -49,6 +54,8 @@ def sampler(config: StudyConfig, seed: int, fixed_seed: int) -> BaseSampler:
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        # It is to leave Optuna in version 6, and nothing else says so much there.
+        warnings.filterwarnings("ignore", "`gamma`", FutureWarning)
         return make[config.algorithm.sampler]()
 
 

@@ -21,11 +21,20 @@ def study_of(values, direction="maximize"):
 
 
 class Looking(TPESampler):
-    """Notes the numbers of the trials it is shown."""
+    """Notes what it finds has been searched, the trials it is shown, and those it finds good."""
 
     def infer_relative_search_space(self, study, trial):
+        self.space = super().infer_relative_search_space(study, trial)
+        return self.space
+
+    def sample_relative(self, study, trial, search_space):
         self.numbers = [shown.number for shown in study.get_trials(deepcopy=False)]
-        return super().infer_relative_search_space(study, trial)
+        return super().sample_relative(study, trial, search_space)
+
+    def _build_parzen_estimator(self, study, search_space, trials, handle_below):
+        if handle_below:
+            self.good = [trial.number for trial in trials]
+        return super()._build_parzen_estimator(study, search_space, trials, handle_below)
 
 
 def looked_at(study, history=None):
@@ -46,13 +55,43 @@ def test_a_short_history_is_looked_at_whole():
 
 @pytest.mark.parametrize(
     ("direction", "best", "worst"),
-    [("maximize", range(50, 100), 0.0), ("minimize", range(50), 1.0)],
+    [("maximize", range(75, 100), 0.0), ("minimize", range(25), 1.0)],
 )
 def test_of_a_long_one_the_best_and_the_latest(direction, best, worst):
     rising = [(1 + number) / 1000 for number in range(100)]
     study = study_of(rising + [worst] * LATEST, direction)
     assert len(best) == BEST
     assert looked_at(study) == [*best, *range(100, 100 + LATEST)]
+
+
+@pytest.mark.filterwarnings("ignore:`gamma`:FutureWarning")
+@pytest.mark.parametrize("count", [40, 120, 400])
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_what_tpe_finds_good_is_what_it_would_find_in_all(count, direction):
+    """Many are equally good, of which it takes the first."""
+    study = study_of(np.random.default_rng(count).integers(12, size=count) / 12, direction)
+    whole, part = Looking(seed=1, multivariate=True), RecentHistory(study)
+    asked(study, whole)
+    sampler = Looking(seed=1, multivariate=True, gamma=part.good)
+    part.ask(sampler).suggest_float("x", 0.0, 1.0)
+    assert sampler.good == whole.good
+    assert len(whole.numbers) == count + 1
+    assert len(sampler.numbers) <= BEST + LATEST + 1  # what was asked for first still runs
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_what_only_old_trials_had_is_still_searched():
+    study = optuna.create_study(direction="maximize")
+    for name, count in [("y", 3), ("x", 200)]:
+        space = {"z": SPACE["x"], name: SPACE["x"]}
+        study.add_trials(
+            create_trial(params=dict.fromkeys(space, 0.5), distributions=space, value=count)
+            for _ in range(count)
+        )
+    whole, part = (Looking(seed=1, multivariate=True, group=True) for _ in range(2))
+    RecentHistory(study).ask(part).suggest_float("x", 0.0, 1.0)
+    asked(study, whole)
+    assert list(part.space) == list(whole.space) == ["z", "y", "x"]
 
 
 def test_what_did_not_complete_is_not_among_the_best():
@@ -68,15 +107,17 @@ def test_it_follows_a_study_of_which_some_always_run():
     for number in range(600):
         running.append(history.ask(TPESampler(seed=number)))
         running[-1].suggest_float("x", 0.0, 1.0)
-        if number % 7 == 0:
+        if number % 5 == 0:
             continue
         ended = running.pop(3 * number % len(running))
         study.tell(ended, ended.params["x"])
         history.ended(ended)
     trials = study.get_trials(states=(TrialState.COMPLETE,))
     best = sorted(trials, key=lambda trial: trial.value)[-BEST:]
-    latest = range(600 - LATEST, 600)
-    assert looked_at(study, history) == sorted({trial.number for trial in best}.union(latest))
+    numbers = sorted(trial.number for trial in running)
+    assert len(numbers) > LATEST
+    chosen = {trial.number for trial in [*best, *trials[-LATEST:]]}.union(numbers[-LATEST:])
+    assert looked_at(study, history) == sorted(chosen)
 
 
 def test_of_more_running_ones_than_are_looked_at_those_that_end_are_seen():
@@ -132,6 +173,7 @@ def test_what_waits_comes_first():
     assert [trial.number for trial in trials] == [20, 21]
 
 
+@pytest.mark.filterwarnings("ignore:`gamma`:FutureWarning")
 def test_it_finds_what_is_best_after_thousands_of_trials():
     values = np.random.default_rng(1).uniform(size=2000)
     study = optuna.create_study(direction="maximize")
@@ -140,7 +182,7 @@ def test_it_finds_what_is_best_after_thousands_of_trials():
     )
     history, found = RecentHistory(study), []
     for seed in range(20):
-        trial = history.ask(TPESampler(seed=seed))
+        trial = history.ask(TPESampler(seed=seed, gamma=history.good))
         found.append(abs(trial.suggest_float("x", 0.0, 1.0) - 0.7))
         study.tell(trial, -found[-1])
     assert sorted(found)[10] < 0.02
