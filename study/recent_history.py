@@ -20,7 +20,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 BEST, LATEST = 25, 75
-"""How many are shown: the best, the latest of those that ended, and the latest of those that run."""
+"""How many are shown: the best, the latest of those that ended, the latest of those that run."""
 
 
 @final
