@@ -44,6 +44,7 @@ bench: $(READY)  ## Compare with the usual ways, side by side.
 	$(BIN)/python benchmarks/shares.py
 	$(BIN)/python benchmarks/kernels.py
 	$(BIN)/python benchmarks/control_plane.py
+	$(BIN)/python benchmarks/search_history.py
 	$(BIN)/python benchmarks/scaling.py
 	test -z "$(OMNIGLOT)" || $(BIN)/python benchmarks/losses.py $(OMNIGLOT)
 	test -z "$(OMNIGLOT)" || $(BIN)/python benchmarks/quality.py $(OMNIGLOT)
