@@ -53,9 +53,9 @@ class RecentHistory:
         That is Optuna's tenth, of 25 at most (Watanabe 2023, Tree-Structured Parzen Estimator).
 
         Args:
-            shown: trials that ended and that it is shown; there may be more.
+            shown: how many that ended it is shown, by which Optuna would decide.
         """
-        return min(BEST, math.ceil(0.1 * max(shown, self._chosen.ended)))
+        return min(BEST, math.ceil(0.1 * self._chosen.ended))
 
     def ask(self, sampler: BaseSampler) -> Trial:
         """A new trial, proposed by a sampler that sees no other trials."""
@@ -120,9 +120,9 @@ class _Chosen:
 
     def trials(self) -> list[FrozenTrial]:
         """In the order of their numbers."""
-        chosen = {-negative: trial for _, negative, trial in self._best}
-        chosen.update((trial.number, trial) for trial in self._latest)
-        chosen.update((number, self._running[number]) for number in nlargest(LATEST, self._running))
+        best = [trial for *_, trial in self._best]
+        running = [self._running[number] for number in nlargest(LATEST, self._running)]
+        chosen = {trial.number: trial for trial in (*best, *self._latest, *running)}
         return [chosen[number] for number in sorted(chosen)]
 
     def kinds(self) -> list[FrozenTrial]:
