@@ -1,9 +1,11 @@
 """What a trial costs the driver when training costs nothing: 100, 1,000 and 10,000 trials.
 
-    python benchmarks/control_plane.py [100 1000 10000] [--rounds 5]
+    python benchmarks/control_plane.py [100 1000 10000] [--rounds 5] [--sampler tpe]
+        [--pruner none] [--epochs 1] [--two]
 
 Conductor, Optuna's journal and the study's record are the real ones; in place of Ray and a pack's
-process, outcomes are written as that leaves them, which is not counted. Printed are milliseconds of
+process, outcomes are written as that leaves them, which is not counted. Each trial is validated in
+every epoch, and none is so bad as to be pruned. Printed are milliseconds of
 the driver for a trial, over all and over the last tenth, by how much memory grew, and how long the
 next driver takes to read all of it and go on. Machines are noisy: each round runs all numbers of
 trials in turn, below a thousand as often as makes a thousand, and medians are printed, of memory
@@ -37,22 +39,35 @@ search:
   loss: {triplet: {margin: {low: 0.05, high: 0.5, log: true}}}
   training: {learning_rate: {low: 1e-4, high: 1e-2, log: true}}
 budget: {trials_per_combination: TRIALS, pack: 8}
-algorithm: {sampler: SAMPLER, pruner: none}
-protocol: {sizes: [2], size: 2, confirmation: {top: 0}}
+algorithm: {sampler: SAMPLER, pruner: PRUNER}
+protocol: {sizes: [2], size: 2, objectives: [OBJECTIVES], confirmation: {top: 0}}
 """
-QUALITY = "val/map_at_r.size2"
+QUALITY, GAP = "val/map_at_r.size2", "bound/t4_relative_gap.size2"
 MIB = 1 << 20
 
-ENDED = {"epoch": 1, "quality": 0.5, "is_finished": 1, "lacks_memory": 0}
-"""What a pack reports of a trial."""
+
+class Search(NamedTuple):
+    """How the study searches, and how often a trial is validated."""
+
+    sampler: str
+    pruner: str
+    objectives: str
+    epochs: int
 
 
 @click.command()
 @click.argument("counts", nargs=-1, type=int)
 @click.option("--sampler", default="tpe", show_default=True)
+@click.option("--pruner", default="none", show_default=True)
+@click.option("--epochs", default=1, show_default=True, help="Validations of a trial.")
+@click.option("--two", is_flag=True, help="Search for two objectives.")
 @click.option("--rounds", default=1, show_default=True)
-def command(counts: tuple[int, ...], sampler: str, rounds: int) -> None:
+def command(
+    counts: tuple[int, ...], sampler: str, pruner: str, epochs: int, two: bool, rounds: int
+) -> None:
     """Measure the driver's own cost of a trial."""
+    objectives = "quality, relative_gap" if two else "quality"
+    search = Search(sampler, pruner, objectives, epochs)
     found: dict[int, list[Measured]] = {count: [] for count in counts or (100, 1000, 10_000)}
     # All are removed at the end: for half a minute Linux looks for new files past those it lost.
     with tempfile.TemporaryDirectory() as folder:
@@ -61,7 +76,7 @@ def command(counts: tuple[int, ...], sampler: str, rounds: int) -> None:
                 for _ in range(max(1, 1000 // count)):
                     own = Path(folder) / f"{count}-{len(of_count)}"
                     own.mkdir()
-                    of_count.append(_measured(own, count, sampler))
+                    of_count.append(_measured(own, count, search))
     click.echo(f"{'trials':>7}{'ms a trial':>12}{'at the end':>12}{'MiB more':>10}{'resume s':>10}")
     for count, of_count in found.items():
         each, last, grown, resumed = zip(*of_count, strict=True)
@@ -80,11 +95,12 @@ class Measured(NamedTuple):
     resumed: float
 
 
-def _measured(folder: Path, count: int, sampler: str) -> Measured:
+def _measured(folder: Path, count: int, search: Search) -> Measured:
     file = folder / "control.yaml"
-    file.write_text(STUDY.replace("TRIALS", str(count)).replace("SAMPLER", sampler))
+    text = STUDY.replace("TRIALS", str(count)).replace("SAMPLER", search.sampler)
+    file.write_text(text.replace("PRUNER", search.pruner).replace("OBJECTIVES", search.objectives))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    seconds = _run(*_driver(file), pieces=10)
+    seconds = _run(*_driver(file), search.epochs, pieces=10)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
     began = time.perf_counter()
     conductor, record = _driver(file)
@@ -112,7 +128,7 @@ def _driver(file: Path) -> tuple[Conductor, Record]:
     return conductor, record
 
 
-def _run(conductor: Conductor, record: Record, pieces: int) -> list[float]:
+def _run(conductor: Conductor, record: Record, epochs: int, pieces: int) -> list[float]:
     """Seconds of the driver in each of so many equal parts of the study."""
     total, done = record.config.budget.trials_per_combination, 0
     seconds = [0.0] * pieces
@@ -124,9 +140,12 @@ def _run(conductor: Conductor, record: Record, pieces: int) -> list[float]:
         for trial in trials:
             _leave(record, trial)
         began = time.perf_counter()
+        for epoch in range(1, epochs):
+            with conductor.called_by_tune():
+                conductor.report(pack, {trial.key: _said(epoch, False) for trial in trials}, 1.0)
         for trial in trials:
             with conductor.called_by_tune():
-                conductor.report(pack, {trial.key: ENDED}, 1.0)
+                conductor.report(pack, {trial.key: _said(epochs, True)}, 1.0)
             with conductor.called_by_tune():
                 conductor.settle()
         if trials:
@@ -138,10 +157,16 @@ def _run(conductor: Conductor, record: Record, pieces: int) -> list[float]:
     return seconds
 
 
+def _said(epoch: int, is_finished: bool) -> dict[str, float]:
+    """What a pack reports of a trial."""
+    return {"epoch": epoch, "quality": 0.5, "is_finished": is_finished, "lacks_memory": 0}
+
+
 def _leave(record: Record, trial: Trial) -> None:
     """What the process of a pack leaves of a finished trial; some are better than others."""
     options: Any = trial.configuration["loss"]["triplet"]
-    found = {QUALITY: 1.0 - abs(options["margin"] - 0.2)}
+    margin = options["margin"]
+    found = {QUALITY: 1.0 - abs(margin - 0.2), GAP: abs(margin - 0.3)}
     Attempt.claim(record.trials_folder / trial.key).finish(
         Outcome("complete", "", found, [], [], 1.0, 2.0)
     )

@@ -5,10 +5,12 @@
 Functions with a known best, eight trials at once: ``hartmann`` of six numbers and ``rosenbrock`` of
 four (Surjanovic and Bingham 2013, Virtual Library of Simulation Experiments), ``rastrigin`` of
 three, and ``options``, which has choices, whole numbers, a parameter that only some trials have,
-noise, and trials that are pruned. The same seeds search with the history that studies use and with
-a plain Optuna study, which looks at all trials. Printed are, of the searches of each function, how
-many are better and worse than that, the medians of what they found, without noise (all functions
-are maximised), and milliseconds of a proposal in the last third.
+noise, and trials that are pruned; of two objectives ``zdt1`` and ``zdt6`` of six numbers (Zitzler,
+Deb and Thiele 2000, Comparison of Multiobjective Evolutionary Algorithms). The same seeds search
+with the history that studies use and with a plain Optuna study, which looks at all trials. Printed
+are, of the searches of each function, how many are better and worse than that, the medians of what
+they found, without noise (functions of one objective are maximised; of two it is the area below the
+reference point 1, 8 that the trials surpass), and milliseconds of a proposal in the last third.
 """
 
 import sys
@@ -74,13 +76,28 @@ def _options(trial: BaseTrial) -> float:
     return -float(off + 0.2 * (rate + 2.7) ** 2 + 0.3 * (margin + 0.8) ** 2)
 
 
-Function = Callable[[BaseTrial], float]
-FUNCTIONS: dict[str, Function] = {
+def _zdt1(trial: BaseTrial) -> tuple[float, float]:
+    x = (_numbers(trial, 6, 1.0) + 1.0) / 2.0
+    off = 1.0 + 9.0 * x[1:].mean()
+    return float(x[0]), float(off * (1.0 - np.sqrt(x[0] / off)))
+
+
+def _zdt6(trial: BaseTrial) -> tuple[float, float]:
+    x = (_numbers(trial, 6, 1.0) + 1.0) / 2.0
+    first = 1.0 - np.exp(-4.0 * x[0]) * np.sin(6.0 * np.pi * x[0]) ** 6
+    off = 1.0 + 9.0 * x[1:].mean() ** 0.25
+    return float(first), float(off * (1.0 - (first / off) ** 2))
+
+
+Function = Callable[[BaseTrial], float | tuple[float, float]]
+ONE: dict[str, Function] = {
     "hartmann": _hartmann,
     "rosenbrock": _rosenbrock,
     "rastrigin": _rastrigin,
     "options": _options,
 }
+TWO: dict[str, Function] = {"zdt1": _zdt1, "zdt6": _zdt6}
+REFERENCE = 1.0, 8.0
 
 
 class Found(NamedTuple):
@@ -99,7 +116,7 @@ def command(sampler: str, trials: int, seeds: int) -> None:
     config = StudyConfig.model_validate({**STUDY, "algorithm": {"sampler": sampler}})
     heads = f"{'function':>12}{'better':>8}{'worse':>7}{'ours':>9}{'all':>9}"
     click.echo(f"{heads}{'ours ms':>9}{'all ms':>8}")
-    for name in FUNCTIONS:
+    for name in [*ONE, *TWO] if sampler != "cmaes" else ONE:
         ours, all_ = (
             [_searched(config, name, trials, seed, is_ours) for seed in range(seeds)]
             for is_ours in (True, False)
@@ -114,26 +131,26 @@ def command(sampler: str, trials: int, seeds: int) -> None:
 
 
 def _searched(config: StudyConfig, name: str, count: int, seed: int, is_ours: bool) -> Found:
-    function, random = FUNCTIONS[name], np.random.default_rng(seed)
+    function, random = (ONE | TWO)[name], np.random.default_rng(seed)
     is_noisy = name == "options"
     pruner = optuna.pruners.MedianPruner(5, 1) if is_noisy else optuna.pruners.NopPruner()
-    study = optuna.create_study(direction="maximize", pruner=pruner)
-    history = RecentHistory(study) if is_ours else None
-    running: deque[tuple[optuna.Trial, float]] = deque()
+    directions = ["maximize"] if name in ONE else ["minimize", "minimize"]
+    study = optuna.create_study(directions=directions, pruner=pruner)
+    history = RecentHistory(study, samplers.sight(config)) if is_ours else None
+    running: deque[tuple[optuna.Trial, float | tuple[float, float]]] = deque()
     seconds = []
     for number in range(count):
         began = time.perf_counter()
         trial = _asked(config, study, history, 1000 * seed + number)
         value = function(trial)
         seconds.append(time.perf_counter() - began)
-        running.append((trial, value + is_noisy * 0.03 * random.normal()))
+        running.append((trial, value + 0.03 * random.normal() if is_noisy else value))
         if len(running) > AT_ONCE:
-            ended, value = running.popleft()
-            _tell(study, ended, value)
-            if history:
-                history.ended(ended)
-    best = function(optuna.trial.FixedTrial(study.best_params))
-    return Found(best, 1e3 * float(np.mean(seconds[-count // 3 :])))
+            _tell(study, history, *running.popleft())
+    spent = 1e3 * float(np.mean(seconds[-count // 3 :]))
+    if name in TWO:
+        return Found(_area([trial.values for trial in study.best_trials]), spent)
+    return Found(function(optuna.trial.FixedTrial(study.best_params)), spent)
 
 
 def _asked(
@@ -145,14 +162,31 @@ def _asked(
     return study.ask()
 
 
-def _tell(study: optuna.Study, trial: optuna.Trial, value: float) -> None:
-    """How a trial ends; what it reports before is the less the earlier."""
-    for epoch in range(1, 6):
+def _tell(
+    study: optuna.Study,
+    history: RecentHistory | None,
+    trial: optuna.Trial,
+    value: float | tuple[float, float],
+) -> None:
+    """How a trial ends; what it reports of one objective before is the less the earlier."""
+    ended = {"values": value}
+    for epoch in range(1, 6) if isinstance(value, float) else ():
         trial.report(value - 0.5 / epoch, epoch)
-        if trial.should_prune():
-            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-            return
-    study.tell(trial, value)
+        if history.should_prune(trial) if history else trial.should_prune():
+            ended = {"state": optuna.trial.TrialState.PRUNED}
+            break
+    study.tell(trial, **ended)
+    if history:
+        history.ended(trial)
+
+
+def _area(front: list[list[float]]) -> float:
+    """What lies between the points of a front and the reference point."""
+    area, (right, top) = 0.0, REFERENCE
+    for first, second in sorted(front):
+        area += max(0.0, right - first) * max(0.0, top - second)
+        top = min(top, second)
+    return area
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from zlib import crc32
 
 import numpy as np
 import optuna
-from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
@@ -57,9 +56,7 @@ class Proposals:
         states = [trial.state for trial in self._study.get_trials(deepcopy=False)]
         self.asked = len(states) - states.count(TrialState.WAITING)
         self._begin_with_known()
-        is_limited = config.algorithm.sampler in samplers.LIMITED
-        has_one = len(config.protocol.objectives) == 1
-        self._recent = RecentHistory(self._study) if is_limited and has_one else None
+        self._recent = RecentHistory(self._study, samplers.sight(config))
 
     @property
     def label(self) -> str:
@@ -108,24 +105,17 @@ class Proposals:
             int(np.random.SeedSequence([self._config.seed, label, *more]).generate_state(1)[0])
             for more in ([1 + self.asked], [0])
         )
-        good = self._recent.good if self._recent else None
-        sampler = samplers.sampler(self._config, seed, fixed, good)
+        sampler = samplers.sampler(self._config, seed, fixed, self._recent.good)
         if like is not None:
             sampler = samplers.sharing(sampler, self._asked[like.key])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             with self.together():
-                trial = self._new(sampler)
+                trial = self._recent.ask(sampler)
                 planned = self._plan(trial)
         self.asked += 1
         self._asked[planned.key], self._reported[planned.key] = trial, 0
         return planned
-
-    def _new(self, sampler: BaseSampler) -> optuna.Trial:
-        if self._recent:
-            return self._recent.ask(sampler)
-        self._study.sampler = sampler
-        return self._study.ask()
 
     def together(self) -> AbstractContextManager[None]:
         """What is asked, reported and told within is made durable all at once, where it can be."""
@@ -139,7 +129,7 @@ class Proposals:
             return False
         self._reported[key] = epoch
         self._asked[key].report(quality, epoch)
-        return bool(self._asked[key].should_prune())
+        return self._recent.should_prune(self._asked[key])
 
     def tell(self, result: Result) -> None:
         """Tells how a trial ended."""
@@ -151,8 +141,7 @@ class Proposals:
             self._study.tell(trial, objective_values(self._config, outcome.metrics))
         else:
             self._study.tell(trial, state=STATES[outcome.state])
-        if self._recent:
-            self._recent.ended(trial)
+        self._recent.ended(trial)
 
     def _key(self, trial: optuna.Trial) -> str:
         return f"{self.label}-{trial.number:04d}"

@@ -9,10 +9,17 @@ from optuna.distributions import FloatDistribution
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
+from study.chosen_trials import Sight
 from study.config import StudyConfig
 
-LIMITED = ("tpe", "gp", "random")
-"""Samplers that are shown a part of a long history: they keep nothing from ask to ask."""
+
+def sight(config: StudyConfig) -> Sight:
+    """How much of a long history the study's sampler sees."""
+    if config.algorithm.sampler not in ("cmaes", "nsga2"):
+        return Sight()
+    # What NSGA-II goes on from is among the best; generations of CMA-ES are smaller than 16.
+    size = max(16, population(config))
+    return Sight(best=4 * size, latest=5 * size, by_generation=True)
 
 
 def sampler(
@@ -50,7 +57,9 @@ def sampler(
         "cmaes": lambda: optuna.samplers.CmaEsSampler(
             n_startup_trials=startup, seed=seed, warn_independent_sampling=False
         ),
-        "nsga2": lambda: optuna.samplers.NSGAIISampler(population_size=max(4, startup), seed=seed),
+        "nsga2": lambda: optuna.samplers.NSGAIISampler(
+            population_size=population(config), seed=seed
+        ),
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -91,6 +100,11 @@ def startup_trials(config: StudyConfig) -> int:
     """Random trials before a model proposes: a third of the budget, 3 to 10, unless stated."""
     stated = config.algorithm.startup_trials
     return stated or max(3, min(10, config.budget.trials_per_combination // 3))
+
+
+def population(config: StudyConfig) -> int:
+    """Trials of a generation of NSGA-II."""
+    return max(4, startup_trials(config))
 
 
 def proposer(config: StudyConfig, trial: Any) -> str:

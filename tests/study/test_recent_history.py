@@ -1,13 +1,19 @@
-"""A sampler that looks at fewer trials, on histories longer and shorter than that."""
+"""Samplers and pruners that look at fewer trials, on histories longer and shorter than that."""
+
+from collections import deque
 
 import numpy as np
 import optuna
 import pytest
 from optuna.distributions import FloatDistribution
+from optuna.pruners import MedianPruner, SuccessiveHalvingPruner
 from optuna.samplers import TPESampler
 from optuna.trial import TrialState, create_trial
 
-from study.recent_history import BEST, LATEST, RecentHistory
+from study import samplers
+from study.chosen_trials import BEST, LATEST, SPREAD
+from study.recent_history import RecentHistory
+from tests.study.files import accepted
 
 SPACE = {"x": FloatDistribution(0.0, 1.0)}
 
@@ -186,3 +192,108 @@ def test_it_finds_what_is_best_after_thousands_of_trials():
         found.append(abs(trial.suggest_float("x", 0.0, 1.0) - 0.7))
         study.tell(trial, -found[-1])
     assert sorted(found)[10] < 0.02
+
+
+def trials_of(sampler, study, history, count):
+    """What is proposed, eight at once, and whether it was pruned, of one history or all trials."""
+    running, found = deque(), []
+    for number in range(count):
+        proposed_by = sampler(number, history.good if history else None)
+        if history:
+            trial = history.ask(proposed_by)
+        else:
+            study.sampler = proposed_by
+            trial = study.ask()
+        x, y = (trial.suggest_float(name, 0.0, 1.0) for name in "xy")
+        running.append((trial, (x - 0.3) ** 2 + abs(y - 0.8)))
+        if len(running) == 8:
+            trial, value = running.popleft()
+            state, noise = None, np.random.default_rng(trial.number).normal(size=10)
+            value += 0.01 * noise[0]
+            for epoch in range(1, 10):
+                trial.report(value + noise[epoch] / epoch, epoch)
+                if history.should_prune(trial) if history else trial.should_prune():
+                    state, value = TrialState.PRUNED, None
+                    break
+            study.tell(trial, value, state)
+            if history:
+                history.ended(trial)
+            found.append((trial.params, state))
+    return found
+
+
+def both(sampler, pruner, count, sight=None):
+    """The same search with a history and with one that is looked at whole."""
+    found = []
+    for is_ours in (True, False):
+        study = optuna.create_study(pruner=pruner())
+        history = RecentHistory(study, sight) if is_ours else None
+        found.append(trials_of(sampler, study, history, count))
+    return found
+
+
+PRUNERS = {
+    "median": lambda: MedianPruner(5, 2, n_min_trials=5),
+    "successive halving": lambda: SuccessiveHalvingPruner(1, 3),
+}
+
+
+def by_chance(number, good):
+    return optuna.samplers.RandomSampler(seed=number)
+
+
+@pytest.mark.parametrize("pruner", PRUNERS)
+def test_of_so_many_trials_those_are_pruned_that_would_be_if_all_were_looked_at(pruner):
+    ours, whole = both(by_chance, PRUNERS[pruner], SPREAD)
+    assert ours == whole
+    assert 0 < sum(state is TrialState.PRUNED for _, state in ours) < len(ours)
+
+
+@pytest.mark.parametrize("pruner", PRUNERS)
+def test_of_more_as_many_and_nearly_the_same(pruner):
+    ours, whole = (
+        np.array([state is TrialState.PRUNED for _, state in found])
+        for found in both(by_chance, PRUNERS[pruner], 4 * SPREAD)
+    )
+    assert abs(ours.mean() - whole.mean()) < 0.02
+    assert 0 < (ours != whole).mean() < 0.05
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", ["cmaes", "nsga2", "qmc"])
+def test_what_goes_by_generations_or_a_sequence_proposes_as_if_it_saw_all(tmp_path, name):
+    config = accepted(tmp_path, f"algorithm.sampler: {name}").config
+
+    def sampler(number, good):
+        return samplers.sampler(config, number, 0, good)
+
+    ours, whole = both(sampler, optuna.pruners.NopPruner, 400, samplers.sight(config))
+    assert ours == whole
+    assert len({str(parameters) for parameters, _ in ours}) > 300
+
+
+def test_what_ended_before_the_next_was_asked_for_is_counted_once():
+    study = study_of([])
+    study.pruner = MedianPruner(0, 0)
+    history = RecentHistory(study)
+    trials = [history.ask(TPESampler(seed=number)) for number in range(2)]
+    for trial in trials:
+        trial.suggest_float("x", 0.0, 1.0)
+    study.tell(trials[1], 0.5)
+    history.ended(trials[1])
+    trials[0].report(0.5, 1)
+    assert not history.should_prune(trials[0])
+    history.ask(TPESampler(seed=2))
+    assert [history._chosen.ended, len(history._chosen._best.trials)] == [1, 1]
+
+
+def test_two_objectives_have_best_trials_too():
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    values = np.random.default_rng(4).normal(size=(300, 2)).tolist()
+    study.add_trials(
+        create_trial(params={"x": 0.5}, distributions=SPACE, values=pair) for pair in values
+    )
+    front = {trial.number for trial in study.best_trials}
+    numbers = set(looked_at(study))
+    assert front | set(range(300 - LATEST, 300)) <= numbers
+    assert len(numbers) <= BEST + LATEST

@@ -45,6 +45,16 @@ def test_every_sampler_proposes_the_same_again(tmp_path, name):
     assert len({str(parameters) for parameters, _ in proposals}) == 5
 
 
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_no_sampler_warns_of_what_it_lacks(tmp_path, name, caplog):
+    optuna.logging.enable_propagation()
+    try:
+        asked(config_of(tmp_path, f"algorithm.sampler: {name}"), 5)
+    finally:
+        optuna.logging.disable_propagation()
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []
+
+
 @pytest.mark.parametrize(
     ("name", "modelled"),
     [("cmaes", 3), ("gp", 3), ("nsga2", 2), ("qmc", 0), ("random", 0), ("tpe", 3)],
