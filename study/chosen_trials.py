@@ -64,26 +64,26 @@ class ChosenTrials:
         elif trial.state in ENDED:
             self.ended += 1
             self._take_in_kind(trial)
-            self._take_in_ended(trial)
+            self._take_in_spread(trial)
+            if trial.state is TrialState.COMPLETE:
+                self._best.add(trial)
+            if trial.state is TrialState.COMPLETE or not self._sight.by_generation:
+                self._take_in_latest(trial)
 
     def _take_in_kind(self, trial: FrozenTrial) -> None:
         kind = trial.state, frozenset(trial.distributions)
         self._kinds[kind] = min(self._kinds.get(kind, trial), trial, key=_number)
 
-    def _take_in_ended(self, trial: FrozenTrial) -> None:
+    def _take_in_spread(self, trial: FrozenTrial) -> None:
         if trial.number % self._stride == 0:
             self._spread.append(trial)
         while len(self._spread) > SPREAD:
             self._stride *= 2
             self._spread = [one for one in self._spread if one.number % self._stride == 0]
-        is_complete, more = trial.state is TrialState.COMPLETE, 0
-        if is_complete:
-            self._best.add(trial)
-        if self._sight.by_generation:
-            if not is_complete:
-                return
-            more = len(self._running)
+
+    def _take_in_latest(self, trial: FrozenTrial) -> None:
         insort(self._latest, trial, key=_number)
+        more = len(self._running) if self._sight.by_generation else 0
         del self._latest[: -self._sight.latest - more]
 
     def for_sampler(self) -> list[FrozenTrial]:
