@@ -17,6 +17,7 @@ from study.database import engine
 from study.errors import RecordError, TrackingError
 from study.lease import Lease
 from study.record import Record
+from study.tracking_tables import make_tables
 from trainables.places import Place
 
 # One retry, seconds apart: MLflow's own defaults keep a caller waiting for four minutes.
@@ -116,6 +117,8 @@ def _lock(record: Record) -> AbstractContextManager[object]:
 def knock(uri: str) -> None:
     """Connects to a database once; MLflow would try for minutes if nobody answers.
 
+    One that is new has MLflow's tables then.
+
     Raises:
         SQLAlchemyError: if it does not answer.
         ImportError: if its driver is not installed.
@@ -124,6 +127,7 @@ def knock(uri: str) -> None:
         way = engine(uri)
         way.connect().close()
         way.dispose()
+        make_tables(uri)
 
 
 def catch_up(folder: Place) -> str:
