@@ -5,11 +5,11 @@
 
 Conductor, Optuna's journal and the study's record are the real ones; in place of Ray and a pack's
 process, outcomes are written as that leaves them, which is not counted. Each trial is validated in
-every epoch, and none is so bad as to be pruned. Printed are milliseconds of
-the driver for a trial, over all and over the last tenth, by how much memory grew, and how long the
-next driver takes to read all of it and go on. Machines are noisy: each round runs all numbers of
-trials in turn, below a thousand as often as makes a thousand, and medians are printed, of memory
-the most.
+every epoch, and none is so bad as to be pruned. Printed are, for each number n, milliseconds of the
+driver for a trial in a study of n, the same for the n-th trial of the longest study, which are
+those from n/2 to 3n/2, by how much memory grew, and how long the next driver takes to read all of
+it and go on. Machines are noisy: each round runs all numbers of trials in turn, below a thousand as
+often as makes a thousand, and medians are printed, of memory the most.
 """
 
 import resource
@@ -77,22 +77,35 @@ def command(
                     own = Path(folder) / f"{count}-{len(of_count)}"
                     own.mkdir()
                     of_count.append(_measured(own, count, search))
-    click.echo(f"{'trials':>7}{'ms a trial':>12}{'at the end':>12}{'MiB more':>10}{'resume s':>10}")
+    click.echo(f"{'n':>7}{'ms a trial':>12}{'ms the n-th':>13}{'MiB more':>10}{'resume s':>10}")
     for count, of_count in found.items():
-        each, last, grown, resumed = zip(*of_count, strict=True)
-        click.echo(
-            f"{count:>7}{median(each):>12.1f}{median(last):>12.1f}"
-            f"{max(grown):>10.0f}{median(resumed):>10.1f}"
-        )
+        each = median(_near(study.packs, 0, count) for study in of_count)
+        nth = median(_near(study.packs, count / 2, 1.5 * count) for study in found[max(found)])
+        grown = max(study.grown for study in of_count)
+        resumed = median(study.resumed for study in of_count)
+        click.echo(f"{count:>7}{each:>12.1f}{nth:>13.1f}{grown:>10.0f}{resumed:>10.1f}")
+
+
+class Pack(NamedTuple):
+    """Before it so many trials had ended, these are its own, and so long the driver took."""
+
+    before: int
+    trials: int
+    seconds: float
 
 
 class Measured(NamedTuple):
-    """What a study cost: milliseconds a trial, the same at its end, MiB, and seconds to resume."""
+    """What a study cost: its packs, MiB, and seconds to resume."""
 
-    each: float
-    last: float
+    packs: list[Pack]
     grown: float
     resumed: float
+
+
+def _near(packs: list[Pack], first: float, last: float) -> float:
+    """Milliseconds of a trial among those that are numbered from the first to before the last."""
+    near = [pack for pack in packs if first <= pack.before < last]
+    return 1e3 * sum(pack.seconds for pack in near) / sum(pack.trials for pack in near)
 
 
 def _measured(folder: Path, count: int, search: Search) -> Measured:
@@ -100,15 +113,14 @@ def _measured(folder: Path, count: int, search: Search) -> Measured:
     text = STUDY.replace("TRIALS", str(count)).replace("SAMPLER", search.sampler)
     file.write_text(text.replace("PRUNER", search.pruner).replace("OBJECTIVES", search.objectives))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    seconds = _run(*_driver(file), search.epochs, pieces=10)
+    packs = _run(*_driver(file), search.epochs)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
     began = time.perf_counter()
     conductor, record = _driver(file)
     assert not conductor.next_pack("once more")
     resumed = time.perf_counter() - began
     assert len(record.results()) >= count
-    last = 1e3 * seconds[-1] / (count / 10)
-    return Measured(1e3 * sum(seconds) / count, last, grown / MIB, resumed)
+    return Measured(packs, grown / MIB, resumed)
 
 
 def _driver(file: Path) -> tuple[Conductor, Record]:
@@ -128,10 +140,10 @@ def _driver(file: Path) -> tuple[Conductor, Record]:
     return conductor, record
 
 
-def _run(conductor: Conductor, record: Record, epochs: int, pieces: int) -> list[float]:
-    """Seconds of the driver in each of so many equal parts of the study."""
-    total, done = record.config.budget.trials_per_combination, 0
-    seconds = [0.0] * pieces
+def _run(conductor: Conductor, record: Record, epochs: int) -> list[Pack]:
+    """Trains the study's trials, and measures the driver."""
+    packs: list[Pack] = []
+    done = 0
     while not conductor.is_finished:
         pack, began = f"pack-{done}", time.perf_counter()
         with conductor.called_by_tune():
@@ -151,10 +163,9 @@ def _run(conductor: Conductor, record: Record, epochs: int, pieces: int) -> list
         if trials:
             with conductor.called_by_tune():
                 conductor.end(pack)
-        piece = min(pieces - 1, done * pieces // total)
-        seconds[piece] += spent + time.perf_counter() - began
+        packs.append(Pack(done, len(trials), spent + time.perf_counter() - began))
         done += len(trials)
-    return seconds
+    return packs
 
 
 def _said(epoch: int, is_finished: bool) -> dict[str, float]:
