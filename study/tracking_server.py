@@ -124,9 +124,7 @@ def knock(uri: str) -> None:
         ImportError: if its driver is not installed.
     """
     if uri.split(":")[0] not in SERVERS:
-        way = engine(uri)
-        way.connect().close()
-        way.dispose()
+        engine(uri).connect().close()
         make_tables(uri)
 
 
