@@ -6,10 +6,11 @@
 Conductor, Optuna's journal and the study's record are the real ones; in place of Ray and a pack's
 process, outcomes are written as that leaves them, which is not counted. Each trial is validated in
 every epoch, and none is so bad as to be pruned. Printed are, for each number n, milliseconds of the
-driver for a trial in a study of n, the same for the n-th trial of the longest study, which are
-those from n/2 to 3n/2, by how much memory grew, and how long the next driver takes to read all of
-it and go on. Machines are noisy: each round runs all numbers of trials in turn, below a thousand as
-often as makes a thousand, and medians are printed, of memory the most.
+driver for a trial in a study of n, from reading its file on and without what comes before the first
+proposal, the same for the n-th trial of the longest study, which are those from n/2 to 3n/2, by how
+much memory grew, and how long the next driver takes to read all of it and go on. Machines are
+noisy: each round runs all numbers of trials in turn, below a thousand as often as makes a thousand,
+and medians are printed, of memory the most.
 """
 
 import resource
@@ -77,13 +78,20 @@ def command(
                     own = Path(folder) / f"{count}-{len(of_count)}"
                     own.mkdir()
                     of_count.append(_measured(own, count, search))
-    click.echo(f"{'n':>7}{'ms a trial':>12}{'ms the n-th':>13}{'MiB more':>10}{'resume s':>10}")
+    click.echo(
+        f"{'n':>7}{'ms a trial':>12}{'begun':>8}{'the n-th':>10}{'MiB more':>10}{'resume s':>10}"
+    )
     for count, of_count in found.items():
-        each = median(_near(study.packs, 0, count) for study in of_count)
+        begun = median(_near(study.packs, 0, count) for study in of_count)
+        whole = median(
+            1e3 * study.opened / count + _near(study.packs, 0, count) for study in of_count
+        )
         nth = median(_near(study.packs, count / 2, 1.5 * count) for study in found[max(found)])
         grown = max(study.grown for study in of_count)
         resumed = median(study.resumed for study in of_count)
-        click.echo(f"{count:>7}{each:>12.1f}{nth:>13.1f}{grown:>10.0f}{resumed:>10.1f}")
+        click.echo(
+            f"{count:>7}{whole:>12.1f}{begun:>8.1f}{nth:>10.1f}{grown:>10.0f}{resumed:>10.1f}"
+        )
 
 
 class Pack(NamedTuple):
@@ -95,8 +103,9 @@ class Pack(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What a study cost: its packs, MiB, and seconds to resume."""
+    """What a study cost: seconds to open it, its packs, MiB, and seconds to resume."""
 
+    opened: float
     packs: list[Pack]
     grown: float
     resumed: float
@@ -113,14 +122,17 @@ def _measured(folder: Path, count: int, search: Search) -> Measured:
     text = STUDY.replace("TRIALS", str(count)).replace("SAMPLER", search.sampler)
     file.write_text(text.replace("PRUNER", search.pruner).replace("OBJECTIVES", search.objectives))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    packs = _run(*_driver(file), search.epochs)
+    began = time.perf_counter()
+    driver = _driver(file)
+    opened = time.perf_counter() - began
+    packs = _run(*driver, search.epochs)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
     began = time.perf_counter()
     conductor, record = _driver(file)
     assert not conductor.next_pack("once more")
     resumed = time.perf_counter() - began
     assert len(record.results()) >= count
-    return Measured(packs, grown / MIB, resumed)
+    return Measured(opened, packs, grown / MIB, resumed)
 
 
 def _driver(file: Path) -> tuple[Conductor, Record]:

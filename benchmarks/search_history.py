@@ -157,7 +157,7 @@ def _asked(
     config: StudyConfig, study: optuna.Study, history: RecentHistory | None, seed: int
 ) -> optuna.Trial:
     if history:
-        return history.ask(samplers.sampler(config, seed, 0, history.good))
+        return history.ask(samplers.sampler(config, seed, 0, history))
     study.sampler = samplers.sampler(config, seed, 0)
     return study.ask()
 

@@ -105,7 +105,7 @@ class Proposals:
             int(np.random.SeedSequence([self._config.seed, label, *more]).generate_state(1)[0])
             for more in ([1 + self.asked], [0])
         )
-        sampler = samplers.sampler(self._config, seed, fixed, self._recent.good)
+        sampler = samplers.sampler(self._config, seed, fixed, self._recent)
         if like is not None:
             sampler = samplers.sharing(sampler, self._asked[like.key])
         with warnings.catch_warnings():

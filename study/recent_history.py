@@ -15,6 +15,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from study.chosen_trials import ChosenTrials, Sight
+from study.read_once import ReadValues
 from study.shown_study import Looking, ShownStudy
 
 
@@ -23,7 +24,7 @@ class RecentHistory:
     """The trials of a study that its sampler and its pruner look at, kept up to date.
 
     A trial is read when it is new and when it has changed: each time is a question to the storage,
-    and a cluster runs thousands.
+    and a cluster runs thousands. ``read`` is where ``ReadOnceTPE`` keeps their values.
 
     Args:
         study: whose trials nobody else adds to, reports of or ends.
@@ -35,6 +36,7 @@ class RecentHistory:
         self._chosen = ChosenTrials(study.directions, self._sight)
         self._shown, self._kinds, self._compared = (ShownStudy(study) for _ in range(3))
         self._newest: int | None = None
+        self.read: ReadValues = {}
         every = study.get_trials(deepcopy=False)
         for trial in every:
             self._chosen.take_in(trial)

@@ -11,6 +11,8 @@ from optuna.samplers import BaseSampler
 
 from study.chosen_trials import Sight
 from study.config import StudyConfig
+from study.read_once import ReadOnceTPE
+from study.recent_history import RecentHistory
 
 
 def sight(config: StudyConfig) -> Sight:
@@ -23,7 +25,7 @@ def sight(config: StudyConfig) -> Sight:
 
 
 def sampler(
-    config: StudyConfig, seed: int, fixed_seed: int, good: Callable[[int], int] | None = None
+    config: StudyConfig, seed: int, fixed_seed: int, history: RecentHistory | None = None
 ) -> BaseSampler:
     """The study's sampler, made anew for every ask so that its proposals follow from the history.
 
@@ -31,17 +33,17 @@ def sampler(
         config: the study.
         seed: differs from ask to ask, or proposals made after a restart would repeat.
         fixed_seed: the same for a combination, for sequences that must continue.
-        good: of how many trials TPE makes its model of good ones, from how many it looks at;
-            Optuna's own tenth, of 25 at most, if left out.
+        history: that the proposals are asked of; if left out, they look at all trials.
     """
     startup = startup_trials(config)
     make: dict[str, Callable[[], BaseSampler]] = {
-        "tpe": lambda: optuna.samplers.TPESampler(
+        "tpe": lambda: ReadOnceTPE(
+            history.read if history else {},
             n_startup_trials=startup,
             multivariate=True,
             group=True,
             constant_liar=True,
-            gamma=good,
+            gamma=history.good if history else None,
             seed=seed,
         ),
         "random": lambda: optuna.samplers.RandomSampler(seed=seed),

@@ -198,7 +198,7 @@ def trials_of(sampler, study, history, count):
     """What is proposed, eight at once, and whether it was pruned, of one history or all trials."""
     running, found = deque(), []
     for number in range(count):
-        proposed_by = sampler(number, history.good if history else None)
+        proposed_by = sampler(number, history)
         if history:
             trial = history.ask(proposed_by)
         else:
@@ -238,7 +238,7 @@ PRUNERS = {
 }
 
 
-def by_chance(number, good):
+def by_chance(number, history):
     return optuna.samplers.RandomSampler(seed=number)
 
 
@@ -264,8 +264,8 @@ def test_of_more_as_many_and_nearly_the_same(pruner):
 def test_what_goes_by_generations_or_a_sequence_proposes_as_if_it_saw_all(tmp_path, name):
     config = accepted(tmp_path, f"algorithm.sampler: {name}").config
 
-    def sampler(number, good):
-        return samplers.sampler(config, number, 0, good)
+    def sampler(number, history):
+        return samplers.sampler(config, number, 0, history)
 
     ours, whole = both(sampler, optuna.pruners.NopPruner, 400, samplers.sight(config))
     assert ours == whole
