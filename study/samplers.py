@@ -33,7 +33,7 @@ def sampler(
         config: the study.
         seed: differs from ask to ask, or proposals made after a restart would repeat.
         fixed_seed: the same for a combination, for sequences that must continue.
-        history: that the proposals are asked of; if left out, they look at all trials.
+        history: of which the proposals are asked; TPE looks at all trials if it is left out.
     """
     startup = startup_trials(config)
     make: dict[str, Callable[[], BaseSampler]] = {
