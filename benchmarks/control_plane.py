@@ -83,9 +83,7 @@ def command(
     )
     for count, of_count in found.items():
         begun = median(_near(study.packs, 0, count) for study in of_count)
-        whole = median(
-            1e3 * study.opened / count + _near(study.packs, 0, count) for study in of_count
-        )
+        whole = begun + 1e3 * median(study.opened for study in of_count) / count
         nth = median(_near(study.packs, count / 2, 1.5 * count) for study in found[max(found)])
         grown = max(study.grown for study in of_count)
         resumed = median(study.resumed for study in of_count)
